@@ -1,0 +1,130 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a cluster of keepalived nodes is: frozen, hashable values without behaviour.
+
+The words are keepalived's own (keepalived.conf(5)). Durations are seconds. Everything
+here is a description of configuration; what happens at run time is in ``election``.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+
+class ModelError(ValueError):
+    """A value that no cluster can have. ``where`` names the option, as a user would write it."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__("%s: %s" % (where, problem))
+        self.where = where
+        self.problem = problem
+
+
+class CheckKind(enum.Enum):
+    """What a check looks at; the value is the keyword of the block that tracks it."""
+
+    SCRIPT = "track_script"
+    FILE = "track_file"
+    PROCESS = "track_process"
+    INTERFACE = "track_interface"
+
+
+class State(enum.Enum):
+    """The ``state`` keyword of a vrrp_instance; only the start is affected by it."""
+
+    MASTER = "MASTER"
+    BACKUP = "BACKUP"
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something a node observes about itself: ``vrrp_script``, ``track_file``, ``track_process``
+    or an interface. Its weight belongs to the instance that tracks it (``Track``)."""
+
+    name: str
+    kind: CheckKind = CheckKind.SCRIPT
+    # Scripts only; keepalived's defaults.
+    interval: float = 1.0
+    timeout: Optional[float] = None
+    rise: int = 1
+    fall: int = 1
+    init_fail: bool = False
+    command: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True)
+class Track:
+    """An instance tracks a check. Weight 0 means: a failed check is a fault of the instance."""
+
+    check: str
+    kind: CheckKind = CheckKind.SCRIPT
+    weight: int = 0
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """VRRPv2 authentication: ``auth_type`` is PASS or AH."""
+
+    auth_type: str
+    auth_pass: str = ""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One ``vrrp_instance`` of one node. Absent options hold keepalived's defaults."""
+
+    name: str
+    virtual_router_id: int
+    interface: str = ""
+    state: State = State.BACKUP
+    priority: int = 100
+    version: int = 2
+    advert_int: float = 1.0
+    nopreempt: bool = False
+    preempt_delay: float = 0.0
+    accept: Optional[bool] = None
+    strict_mode: bool = False
+    tracks: Tuple[Track, ...] = ()
+    virtual_ipaddress: Tuple[str, ...] = ()
+    virtual_ipaddress_excluded: Tuple[str, ...] = ()
+    unicast_src_ip: Optional[str] = None
+    # None: multicast. An empty tuple is a unicast_peer block without peers.
+    unicast_peer: Optional[Tuple[str, ...]] = None
+    authentication: Optional[Authentication] = None
+    down_timer_adverts: int = 3
+
+
+@dataclass(frozen=True)
+class SyncGroup:
+    """``vrrp_sync_group``: its instances change state together."""
+
+    name: str
+    members: Tuple[str, ...]
+    tracking_weight: bool = False
+    tracks: Tuple[Track, ...] = ()
+
+
+@dataclass(frozen=True)
+class Node:
+    """One host that runs keepalived; ``address`` is what its adverts come from."""
+
+    name: str
+    address: str
+    instances: Tuple[Instance, ...]
+    checks: Tuple[Check, ...] = ()
+    sync_groups: Tuple[SyncGroup, ...] = ()
+    script_security: bool = False
+    script_user: str = ""
+    keepalived_version: Tuple[int, ...] = (2, 2, 7)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The nodes in order of preference. Names are unique, so are addresses."""
+
+    nodes: Tuple[Node, ...]
