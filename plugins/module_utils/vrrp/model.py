@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Optional, Tuple
 
 
 class ModelError(ValueError):
     """A value that no cluster can have. ``where`` names the option, as a user would write it."""
 
     def __init__(self, where: str, problem: str) -> None:
-        super().__init__("%s: %s" % (where, problem))
+        super().__init__(f"{where}: {problem}")
         self.where = where
         self.problem = problem
 
@@ -48,7 +47,7 @@ class Check:
     kind: CheckKind = CheckKind.SCRIPT
     # Scripts only; keepalived's defaults.
     interval: float = 1.0
-    timeout: Optional[float] = None
+    timeout: float | None = None
     rise: int = 1
     fall: int = 1
     init_fail: bool = False
@@ -87,15 +86,15 @@ class Instance:
     advert_int: float = 1.0
     nopreempt: bool = False
     preempt_delay: float = 0.0
-    accept: Optional[bool] = None
+    accept: bool | None = None
     strict_mode: bool = False
-    tracks: Tuple[Track, ...] = ()
-    virtual_ipaddress: Tuple[str, ...] = ()
-    virtual_ipaddress_excluded: Tuple[str, ...] = ()
-    unicast_src_ip: Optional[str] = None
+    tracks: tuple[Track, ...] = ()
+    virtual_ipaddress: tuple[str, ...] = ()
+    virtual_ipaddress_excluded: tuple[str, ...] = ()
+    unicast_src_ip: str | None = None
     # None: multicast. An empty tuple is a unicast_peer block without peers.
-    unicast_peer: Optional[Tuple[str, ...]] = None
-    authentication: Optional[Authentication] = None
+    unicast_peer: tuple[str, ...] | None = None
+    authentication: Authentication | None = None
     down_timer_adverts: int = 3
 
 
@@ -104,9 +103,9 @@ class SyncGroup:
     """``vrrp_sync_group``: its instances change state together."""
 
     name: str
-    members: Tuple[str, ...]
+    members: tuple[str, ...]
     tracking_weight: bool = False
-    tracks: Tuple[Track, ...] = ()
+    tracks: tuple[Track, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,16 +114,16 @@ class Node:
 
     name: str
     address: str
-    instances: Tuple[Instance, ...]
-    checks: Tuple[Check, ...] = ()
-    sync_groups: Tuple[SyncGroup, ...] = ()
+    instances: tuple[Instance, ...]
+    checks: tuple[Check, ...] = ()
+    sync_groups: tuple[SyncGroup, ...] = ()
     script_security: bool = False
     script_user: str = ""
-    keepalived_version: Tuple[int, ...] = (2, 2, 7)
+    keepalived_version: tuple[int, ...] = (2, 2, 7)
 
 
 @dataclass(frozen=True)
 class Cluster:
     """The nodes in order of preference. Names are unique, so are addresses."""
 
-    nodes: Tuple[Node, ...]
+    nodes: tuple[Node, ...]
