@@ -1,0 +1,297 @@
+#!/usr/bin/python
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vrrp_plan
+short_description: Compute the priorities, weights and timers of a keepalived cluster
+version_added: 0.1.0
+description:
+  - Turns wishes (which nodes, which addresses, how long a client may be without service) into the numbers that
+    keepalived needs, and proves that every failure moves each address to a healthy node before it returns them.
+  - Touches no host. Run it once, on the controller.
+  - The same input always gives the same plan. A node added at the end changes nobody's order of preference.
+author:
+  - mycat.ha maintainers (@mycat-ha)
+options:
+  nodes:
+    description: The hosts that run keepalived, in order of preference. At least two, at most 100.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The name of the host, as the plan calls it.
+        type: str
+        required: true
+      address:
+        description: The host's own address, which its adverts come from. Without a prefix.
+        type: str
+        required: true
+      interface:
+        description: The interface that has this address. Left out, the plan names none.
+        type: str
+  vips:
+    description:
+      - The addresses to keep up. Several are spread evenly over the nodes.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      address:
+        description: The address with its prefix, like V(192.0.2.100/24). Of the same family as the nodes' addresses.
+        type: str
+        required: true
+      name:
+        description: The name of the vrrp_instance. Derived from the address if left out.
+        type: str
+      virtual_router_id:
+        description: From 1 to 255. Derived from the address if left out, without collisions.
+        type: int
+  mode:
+    description:
+      - What a failed check does to its node.
+      - V(fault) takes the node out of the election. Fastest, and the only mode in which the order of start does not
+        matter.
+      - V(weight) lowers its priority by more than any lighter check does. When all nodes fail something, the one
+        with the lightest failure has the address.
+      - V(kill) stops keepalived together with HAProxy. Nothing is tracked; a HAProxy that hangs goes unnoticed.
+    type: str
+    choices: [fault, weight, kill]
+    default: fault
+  preempt:
+    description:
+      - V(sticky) leaves an address where it is as long as that node is healthy. Where a check has a weight, this is
+        had by equal priorities instead of C(nopreempt).
+      - V(preferred) returns it to the first healthy node in its order.
+    type: str
+    choices: [sticky, preferred]
+    default: sticky
+  checks:
+    description:
+      - What each node watches on itself, the most severe first. A node that fails a severe check never outranks one
+        that fails a lighter one.
+      - Mode V(kill) knows one check at most.
+    type: list
+    elements: dict
+    default:
+      - name: haproxy
+        event: true
+    suboptions:
+      name:
+        description: The name of the check's C(vrrp_script), and of its C(vrrp_track_file) if O(checks[].event).
+        type: str
+        required: true
+      weight:
+        description:
+          - V(auto), V(0) for a fault, or a number from V(-253) to V(-1). V(auto) is V(0) in mode V(fault) and as large
+            as needed in mode V(weight).
+        type: str
+        default: auto
+      event:
+        description:
+          - Whether a tracked file (content 1 for down, 0 for up) tells the end of what is watched at once, besides the
+            polling.
+        type: bool
+        default: false
+  failover_budget:
+    description: The longest time in seconds that clients may be without service when a check fails on a node.
+    type: float
+    default: 2
+  node_loss_budget:
+    description: The longest time in seconds that clients may be without service when a whole node is lost.
+    type: float
+    default: 4
+  vrrp_version:
+    description: The version of VRRP. Adverts of version 2 are at least 1 s apart.
+    type: int
+    choices: [2, 3]
+    default: 3
+  taken_virtual_router_ids:
+    description: Router ids that others use on the same network.
+    type: list
+    elements: int
+    default: []
+  keepalived_version:
+    description: The oldest keepalived among the nodes. Before 2.3.2, checks run every whole second.
+    type: str
+    default: 2.2.7
+attributes:
+  check_mode:
+    support: full
+    description: It changes nothing in any mode.
+  diff_mode:
+    support: none
+    description: There is nothing to compare with.
+seealso:
+  - module: mycat.ha.vrrp_validate
+"""
+
+EXAMPLES = r"""
+- name: Plan two load balancers and one address
+  mycat.ha.vrrp_plan:
+    nodes:
+      - name: lb1
+        address: 192.0.2.11
+        interface: eth0
+      - name: lb2
+        address: 192.0.2.12
+        interface: eth0
+    vips:
+      - address: 192.0.2.100/24
+  delegate_to: localhost
+  run_once: true
+  register: plan
+
+- name: Rank two checks, return to the first node, and lose a node for half a second at most
+  mycat.ha.vrrp_plan:
+    nodes: "{{ lbs }}"
+    vips:
+      - address: 192.0.2.100/24
+      - address: 192.0.2.101/24
+    mode: weight
+    preempt: preferred
+    checks:
+      - name: haproxy
+        event: true
+      - name: backends
+    node_loss_budget: 0.5
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+instances:
+  description: For each node its vrrp_instances, in the structure that M(mycat.ha.vrrp_validate) takes.
+  returned: success
+  type: dict
+  sample:
+    lb1:
+      - name: vip_192_0_2_100
+        state: BACKUP
+        interface: eth0
+        priority: 254
+        nopreempt: true
+        virtual_router_id: 185
+        version: 3
+        advert_int: 1
+        track_file: [{name: haproxy, weight: 0}]
+        track_script: [{name: haproxy, weight: 0}]
+        virtual_ipaddress: [192.0.2.100/24]
+        unicast_src_ip: 192.0.2.11
+        unicast_peer: [192.0.2.12]
+checks:
+  description:
+    - The checks to define on every node. RV(checks[].kind) is V(track_file) or V(track_script).
+    - Times are seconds. The command of a script has to answer, or give up, within RV(checks[].deadline) by itself;
+      RV(checks[].timeout) is keepalived's own and may be coarser.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: haproxy
+      kind: track_file
+    - name: haproxy
+      kind: track_script
+      interval: 1
+      timeout: 1
+      deadline: 0.5
+      rise: 2
+      fall: 1
+bounds:
+  description:
+    - The longest time in seconds without service, as long as a healthy node is left. Null where nothing notices
+      such a failure that way.
+  returned: success
+  type: dict
+  contains:
+    check_failure_event:
+      description: What a check watches ends, and a tracked file says so.
+      type: float
+    check_failure_poll:
+      description: What a check watches fails or hangs, and polling notices.
+      type: float
+    clean_stop:
+      description: keepalived is stopped, or its host shut down.
+      type: float
+    node_loss:
+      description: The node vanishes without a word.
+      type: float
+  sample:
+    check_failure_event: 0.062
+    check_failure_poll: 1.512
+    clean_stop: 0.012
+    node_loss: 3.012
+outcomes:
+  description: Who holds which address for each set of failures.
+  returned: success
+  type: list
+  elements: dict
+findings:
+  description: What to know about this plan although it holds, as M(mycat.ha.vrrp_validate) returns it.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import make_plan, read_request
+
+
+def argument_spec() -> dict:
+    return {
+        "nodes": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "name": {"type": "str", "required": True},
+                "address": {"type": "str", "required": True},
+                "interface": {"type": "str"},
+            },
+        },
+        "vips": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "address": {"type": "str", "required": True},
+                "name": {"type": "str"},
+                "virtual_router_id": {"type": "int"},
+            },
+        },
+        "mode": {"type": "str", "choices": ["fault", "weight", "kill"], "default": "fault"},
+        "preempt": {"type": "str", "choices": ["sticky", "preferred"], "default": "sticky"},
+        "checks": {
+            "type": "list",
+            "elements": "dict",
+            "default": [{"name": "haproxy", "event": True}],
+            "options": {
+                "name": {"type": "str", "required": True},
+                "weight": {"type": "str", "default": "auto"},
+                "event": {"type": "bool", "default": False},
+            },
+        },
+        "failover_budget": {"type": "float", "default": 2},
+        "node_loss_budget": {"type": "float", "default": 4},
+        "vrrp_version": {"type": "int", "choices": [2, 3], "default": 3},
+        "taken_virtual_router_ids": {"type": "list", "elements": "int", "default": []},
+        "keepalived_version": {"type": "str", "default": "2.2.7"},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    try:
+        plan = make_plan(read_request(module.params))
+    except ModelError as error:
+        module.fail_json(msg=f"vrrp_plan: {error}")
+    module.exit_json(changed=False, **plan.as_data())
+
+
+if __name__ == "__main__":
+    main()
