@@ -19,6 +19,7 @@ some are local to a function, because with xinetd's ``wait = no`` each probe pay
 """
 
 import collections
+import contextlib
 import errno
 import json
 import os
@@ -46,7 +47,7 @@ CONFIG_POLL = 1.0  # seconds
 def printable(value):
     """``value`` as text on one line without control characters, for logs and reasons."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return "".join(c if c.isprintable() else "\\x%02x" % ord(c) for c in text)[:300]
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)[:300]
 
 
 # Settings
@@ -56,7 +57,7 @@ class SettingError(ValueError):
     """A setting that cannot be used; ``name`` is the role's variable."""
 
     def __init__(self, name, problem):
-        super().__init__("%s%s: %s" % (PREFIX, name, problem))
+        super().__init__(f"{PREFIX}{name}: {problem}")
         self.name = PREFIX + name
 
 
@@ -88,7 +89,7 @@ def _seconds(low, high):
     def check(value):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not low <= value <= high:
-            raise ValueError("must be a number of seconds, %g to %g" % (low, high))
+            raise ValueError(f"must be a number of seconds, {low:g} to {high:g}")
         return float(value)
 
     return check
@@ -96,7 +97,7 @@ def _seconds(low, high):
 
 def _level(value):
     if value not in LEVELS:
-        raise ValueError("must be one of %s" % ", ".join(LEVELS))
+        raise ValueError("must be one of " + ", ".join(LEVELS))
     return value
 
 
@@ -153,7 +154,7 @@ class Settings:
             try:
                 setattr(self, name, check(value))
             except ValueError as problem:
-                raise SettingError(name, "%s (is %s)" % (problem, json.dumps(value))) from None
+                raise SettingError(name, f"{problem} (is {json.dumps(value)})") from None
         if self.level is None:
             self.level = "query" if self.credentials_file else "greeting"
         if self.pid_file is None:
@@ -161,17 +162,20 @@ class Settings:
         if self.level == "query" and not self.credentials_file:
             raise SettingError("credentials_file", "the level query needs it")
         if self.manager_port and not self.credentials_file:
-            raise SettingError("credentials_file", "%smanager_port needs it" % PREFIX)
+            raise SettingError("credentials_file", f"{PREFIX}manager_port needs it")
         if self.require_backends and not self.manager_port:
-            raise SettingError("manager_port", "%srequire_backends needs it" % PREFIX)
+            raise SettingError("manager_port", f"{PREFIX}require_backends needs it")
 
     @classmethod
     def load(cls, path):
         """Raise SettingError, or OSError, or ValueError for what is not JSON."""
         with open(path, encoding="utf-8") as handle:
-            values = json.load(handle)
+            try:
+                values = json.load(handle)
+            except RecursionError:
+                values = None
         if not isinstance(values, dict):
-            raise ValueError("%s does not hold a JSON object" % path)
+            raise ValueError(f"{path} does not hold a JSON object")
         return cls(values)
 
     def credentials(self):
@@ -180,19 +184,19 @@ class Settings:
         try:
             with open(path, encoding="utf-8") as handle:
                 if os.fstat(handle.fileno()).st_mode & 0o007:
-                    raise SettingError(name, "%s is open to others; make its mode 0640" % path)
+                    raise SettingError(name, f"{path} is open to others; make its mode 0640")
                 values = json.load(handle)
             user, password = values["user"], values["password"]
             if not isinstance(user, str) or not isinstance(password, str) or not user:
                 raise TypeError
         except OSError as error:
-            raise SettingError(name, "%s: %s" % (path, error.strerror)) from None
+            raise SettingError(name, f"{path}: {error.strerror}") from None
         except (KeyError, TypeError, UnicodeError):
-            raise SettingError(name, "%s must hold user and password" % path) from None
+            raise SettingError(name, f"{path} must hold user and password") from None
         except ValueError as error:
             if isinstance(error, SettingError):
                 raise
-            raise SettingError(name, "%s is not JSON" % path) from None
+            raise SettingError(name, f"{path} is not JSON") from None
         return user, password
 
 
@@ -214,7 +218,7 @@ class Deadline:
         """Seconds left. Raise CheckFailed when none are."""
         left = self._end - time.monotonic()
         if left <= 0:
-            raise CheckFailed("no answer within %g s" % self.seconds)
+            raise CheckFailed(f"no answer within {self.seconds:g} s")
         return left
 
 
@@ -229,24 +233,33 @@ def check_pid_file(settings):
         finally:
             os.close(fd)
     except FileNotFoundError:
-        raise CheckFailed("not running: no pid file %s" % path) from None
+        raise CheckFailed(f"not running: no pid file {path}") from None
     except OSError as error:
-        raise CheckFailed("cannot read %s: %s" % (path, error.strerror)) from None
+        raise CheckFailed(f"cannot read {path}: {error.strerror}") from None
     if not re.match(rb"\s*[1-9][0-9]{0,9}\s*\Z", text):
-        raise CheckFailed("%s does not hold a process id" % path)
+        raise CheckFailed(f"{path} does not hold a process id")
     pid = int(text)
     try:
-        with open("/proc/%d/cmdline" % pid, "rb") as handle:
+        with open(f"/proc/{pid}/cmdline", "rb") as handle:
             command = handle.read(65536).replace(b"\0", b" ")
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ESRCH):
-            raise CheckFailed("not running: %s is stale, no process %d" % (path, pid)) from None
-        raise CheckFailed("cannot look at process %d: %s" % (pid, error.strerror)) from None
+        if error.errno in (errno.ENOENT, errno.ESRCH) and not _exists(pid):
+            raise CheckFailed(f"not running: {path} is stale, no process {pid}") from None
+        raise CheckFailed(f"cannot look at process {pid}: {error.strerror}") from None
     # The control script puts the "/./" there, on the path it was called by or the real one.
     for home in (settings.home, os.path.realpath(settings.home)):
-        if os.fsencode("%s/bin/./%s" % (home, settings.wrapper)) in command:
-            return "process %d runs" % pid
-    raise CheckFailed("not running: process %d of %s is not the wrapper" % (pid, path))
+        if os.fsencode(f"{home}/bin/./{settings.wrapper}") in command:
+            return f"process {pid} runs"
+    raise CheckFailed(f"not running: process {pid} of {path} is not the wrapper")
+
+
+def _exists(pid):
+    """True for a process that /proc hides from us, too (hidepid)."""
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno == errno.EPERM
+    return True
 
 
 def check_status_command(settings, deadline):
@@ -255,7 +268,7 @@ def check_status_command(settings, deadline):
 
     command = settings.home + "/bin/mycat"
     try:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - the control script that the settings name
             [command, "status"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -263,11 +276,11 @@ def check_status_command(settings, deadline):
             start_new_session=True,
         )
     except OSError as error:
-        raise CheckFailed("cannot run %s: %s" % (command, error.strerror)) from None
+        raise CheckFailed(f"cannot run {command}: {error.strerror}") from None
     try:
         output = process.communicate(timeout=deadline.left())[0]
     except subprocess.TimeoutExpired:
-        raise CheckFailed("mycat status: no answer within %g s" % deadline.seconds) from None
+        raise CheckFailed(f"mycat status: no answer within {deadline.seconds:g} s") from None
     finally:
         if process.returncode is None:
             import signal
@@ -279,7 +292,7 @@ def check_status_command(settings, deadline):
     if process.returncode == 0 and re.search(rb"^%s\s*$" % positive, output, re.MULTILINE):
         return printable(output.strip())
     said = printable(output.strip()) or "nothing"
-    raise CheckFailed("mycat status: exit code %d, said %s" % (process.returncode, said))
+    raise CheckFailed(f"mycat status: exit code {process.returncode}, said {said}")
 
 
 class MySQL:
@@ -297,7 +310,7 @@ class MySQL:
 
     def __init__(self, host, port, deadline):
         self.deadline = deadline
-        self.name = "%s:%d" % (host, port)
+        self.name = f"{host}:{port}"
         self.buffer = b""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
@@ -308,11 +321,11 @@ class MySQL:
             self.version, self.salt, self.sequence = None, None, 0
         except socket.timeout:
             self.socket.close()
-            deadline_passed = "%s: no connection within %g s" % (self.name, deadline.seconds)
+            deadline_passed = f"{self.name}: no connection within {deadline.seconds:g} s"
             raise CheckFailed(deadline_passed) from None
         except OSError as error:
             self.socket.close()
-            raise CheckFailed("%s: %s" % (self.name, error.strerror)) from None
+            raise CheckFailed(f"{self.name}: {error.strerror}") from None
 
     def __enter__(self):
         return self
@@ -325,16 +338,16 @@ class MySQL:
             self.socket.settimeout(self.deadline.left())
             return operation(argument)
         except (socket.timeout, CheckFailed):
-            silence = "%s: no answer within %g s" % (self.name, self.deadline.seconds)
+            silence = f"{self.name}: no answer within {self.deadline.seconds:g} s"
             raise CheckFailed(silence) from None
         except OSError as error:
-            raise CheckFailed("%s: %s" % (self.name, error.strerror)) from None
+            raise CheckFailed(f"{self.name}: {error.strerror}") from None
 
     def _exactly(self, size):
         while len(self.buffer) < size:
             data = self._timed(self.socket.recv, 65536)
             if not data:
-                raise CheckFailed("%s: closed the connection" % self.name)
+                raise CheckFailed(f"{self.name}: closed the connection")
             self.buffer += data
         data, self.buffer = self.buffer[:size], self.buffer[size:]
         return data
@@ -344,10 +357,10 @@ class MySQL:
         size = header[0] | header[1] << 8 | header[2] << 16
         self.sequence = header[3]
         if not 0 < size <= self.MAX_PACKET:
-            raise CheckFailed("%s: does not speak the MySQL protocol" % self.name)
+            raise CheckFailed(f"{self.name}: does not speak the MySQL protocol")
         payload = self._exactly(size)
         if payload[0] == 0xFF:
-            raise CheckFailed("%s: %s" % (self.name, self._error(payload)))
+            raise CheckFailed(f"{self.name}: {self._error(payload)}")
         return payload
 
     @staticmethod
@@ -355,7 +368,8 @@ class MySQL:
         text = payload[3:]
         if text[:1] == b"#":  # an SQL state, which MyCat leaves out before the login
             text = text[6:]
-        return "error %d %s" % (int.from_bytes(payload[1:3], "little"), printable(text))
+        number = int.from_bytes(payload[1:3], "little")
+        return f"error {number} {printable(text)}"
 
     def _send(self, sequence, payload):
         packet = struct.pack("<I", len(payload))[:3] + bytes([sequence & 0xFF]) + payload
@@ -366,10 +380,10 @@ class MySQL:
         payload = self._receive()
         version, _, rest = payload[1:].partition(b"\0")
         if payload[0] != 10 or len(rest) < 13:
-            raise CheckFailed("%s: does not speak the MySQL protocol" % self.name)
+            raise CheckFailed(f"{self.name}: does not speak the MySQL protocol")
         if marker.encode() not in version:
             found = printable(version)
-            raise CheckFailed("%s: is not MyCat: no %s in %s" % (self.name, marker, found))
+            raise CheckFailed(f"{self.name}: is not MyCat: no {marker} in {found}")
         # Thread id (4), salt (8), NUL, capabilities (2), charset, status (2), capabilities (2),
         # length, filler (10), then the rest of the salt and its NUL.
         self.salt = rest[4:12] + rest[31:43]
@@ -379,7 +393,7 @@ class MySQL:
     def login(self, user, password):
         """Native password login, the one that every MyCat does."""
         if len(self.salt) != 20:
-            raise CheckFailed("%s: the greeting has no salt for a login" % self.name)
+            raise CheckFailed(f"{self.name}: the greeting has no salt for a login")
         token = native_password(password.encode(), self.salt)
         capabilities = (
             self.LONG_PASSWORD | self.PROTOCOL_41 | self.SECURE_CONNECTION | self.PLUGIN_AUTH
@@ -388,7 +402,7 @@ class MySQL:
         response += user.encode() + b"\0" + bytes([len(token)]) + token + self.NATIVE + b"\0"
         self._send(self.sequence + 1, response)
         if self._receive()[0] != 0:
-            raise CheckFailed("%s: wants another login than %s" % (self.name, self.NATIVE.decode()))
+            raise CheckFailed(f"{self.name}: wants another login than {self.NATIVE.decode()}")
 
     def query(self, statement):
         """Rows of a result set as a list of {column: text or None}."""
@@ -399,7 +413,7 @@ class MySQL:
             rows = self._until_eof(self.MAX_ROWS)
             return [dict(zip(columns, _fields(row))) for row in rows]
         except (IndexError, ValueError):
-            raise CheckFailed("%s: unreadable answer to %s" % (self.name, statement)) from None
+            raise CheckFailed(f"{self.name}: unreadable answer to {statement}") from None
 
     def _until_eof(self, most):
         payloads = []
@@ -450,7 +464,7 @@ def native_password(password, salt):
 
 def check_greeting(settings, deadline):
     with MySQL(settings.host, settings.sql_port, deadline) as mysql:
-        return "greets as %s" % mysql.greet(settings.marker)
+        return f"greets as {mysql.greet(settings.marker)}"
 
 
 def check_query(settings, deadline):
@@ -462,7 +476,7 @@ def check_query(settings, deadline):
         mysql.quit()
     status = rows[0].get("STATUS") if rows else None
     if status != "ON":
-        raise CheckFailed("show mycat_status says %s" % status)
+        raise CheckFailed(f"show mycat_status says {status}")
     return "show mycat_status is ON"
 
 
@@ -490,7 +504,7 @@ def check_mycat(settings):
         try:
             reason = check()
         except (CheckFailed, SettingError) as failure:
-            return Verdict(False, "%s: %s" % (name, failure), seconds)
+            return Verdict(False, f"{name}: {failure}", seconds)
         finally:
             seconds[name] = round(time.monotonic() - started, 6)
     return Verdict(True, reason, seconds)
@@ -531,27 +545,32 @@ class Refresher:
 
     def current(self, now):
         """A result no older than max_age, or None while it is being made."""
-        if self.started is not None:
-            if now < self.overdue_at():
+        started = self.started  # the thread may clear it meanwhile
+        if started is not None:
+            if now < started + self._timeout + WATCHDOG_GRACE:
                 return None
-            return self._failed("check still runs after %.1f s" % (now - self.started))
+            return self._failed(f"check still runs after {now - started:.1f} s")
         if self.last is not None and now - self._finished <= self._max_age:
             return self.last
         self.started = now
         self.runs += 1
-        threading.Thread(target=self._run, daemon=True).start()
+        try:
+            threading.Thread(target=self._run, daemon=True).start()
+        except RuntimeError as error:  # no memory or no process left for a thread
+            self.started = None
+            return self._failed(str(error))
         return None
 
     def overdue_at(self):
         """When the running check is given up; None when none runs."""
-        started = self.started  # the thread may clear it meanwhile
+        started = self.started
         return None if started is None else started + self._timeout + WATCHDOG_GRACE
 
     def _run(self):
         try:
             result = self._check()
         except Exception as error:
-            result = self._failed("check failed: %s: %s" % (type(error).__name__, error))
+            result = self._failed(f"check failed: {type(error).__name__}: {error}")
         self.last, self._finished = result, time.monotonic()
         self.started = None
         self._wake()
@@ -570,6 +589,7 @@ REQUEST_LINE_START = re.compile(
     % (_TOKEN, _TARGET)
 )
 END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+HAS_BODY = re.compile(rb"\n(?:content-length|transfer-encoding):", re.IGNORECASE)
 
 
 class NotHTTP(Exception):  # noqa: N818
@@ -587,29 +607,30 @@ class Request:
 
 
 def parse_request(received):
-    """(Request or None, complete). None: nothing wrong so far, but no request line yet.
+    """(Request, complete) for what a client sent so far, which may be nothing.
 
-    Raise NotHTTP as soon as the bytes cannot become a request.
+    Until the request line is there, the Request is one for the verdict. Raise NotHTTP as soon as
+    the bytes cannot become a request any more.
     """
     received = received.lstrip(b"\r\n")  # RFC 9112 2.2: empty lines before the request line
     line = REQUEST_LINE.match(received)
-    if not line:
-        if len(received) > MAX_REQUEST_LINE or not REQUEST_LINE_START.match(received):
-            raise NotHTTP
-        return None, False
-    if line.end() > MAX_REQUEST_LINE + 2:
+    if (line.end() if line else len(received)) > MAX_REQUEST_LINE:
         raise NotHTTP
-    end = END_OF_HEADERS.search(received, line.end() - 2)
-    return Request(*line.groups()), end is not None
+    if line:
+        complete = END_OF_HEADERS.search(received, line.end() - 2) is not None
+        return Request(*line.groups()), complete
+    if not REQUEST_LINE_START.match(received):
+        raise NotHTTP
+    return Request(), False
 
 
 def response(code, content_type, body, head):
     """The bytes of one HTTP answer; ``body`` is text, and left out when ``head``."""
     data = body.encode()
     lines = (
-        "HTTP/1.1 %d %s" % (code, REASONS[code]),
+        f"HTTP/1.1 {code} {REASONS[code]}",
         "Content-Type: " + content_type,
-        "Content-Length: %d" % len(data),
+        f"Content-Length: {len(data)}",
         "Cache-Control: no-store",
         "Connection: close",
         "\r\n",
@@ -636,7 +657,7 @@ def drain_order(settings):
             os.close(fd)
     except OSError:
         by = ""  # that it is there is enough
-    return {"since": iso_time(status.st_mtime), "by": by or "uid %d" % status.st_uid}
+    return {"since": iso_time(status.st_mtime), "by": by or f"uid {status.st_uid}"}
 
 
 def iso_time(seconds):
@@ -657,16 +678,16 @@ class Report:
             self.drain = drain_order(settings)
         except OSError as error:
             self.up = False
-            self.reason = "cannot look at %s: %s" % (settings.drain_file, error.strerror)
+            self.reason = f"cannot look at {settings.drain_file}: {error.strerror}"
         if self.up and self.drain:
-            self.reason = "draining, asked for by %s" % self.drain["by"]
+            self.reason = "draining, asked for by " + self.drain["by"]
 
     def _require_backends(self):
         down = sorted(name for name, up in self.manager.backends.items() if not up)
         if self.manager.error:
-            self.up, self.reason = False, "manager: %s" % self.manager.error
+            self.up, self.reason = False, f"manager: {self.manager.error}"
         elif down or not self.manager.backends:
-            self.up, self.reason = False, "data hosts down: %s" % (", ".join(down) or "all")
+            self.up, self.reason = False, "data hosts down: " + (", ".join(down) or "all")
 
     @property
     def status(self):
@@ -702,51 +723,30 @@ class Metrics:
         self.dropped = 0
 
     def text(self, report, since, checks):
-        lines = []
-
-        def add(name, kind, meaning, samples):
-            lines.append("# HELP %s%s %s" % (PREFIX, name, meaning))
-            lines.append("# TYPE %s%s %s" % (PREFIX, name, kind))
-            for labels, value in samples:
-                text = ",".join('%s="%s"' % (key, _label(label)) for key, label in labels)
-                lines.append("%s%s%s %s" % (PREFIX, name, "{%s}" % text if text else "", value))
-
         up, drain = int(report.up), int(report.drain is not None)
-        seconds = sorted(report.verdict.seconds.items())
-        answers = sorted(self.answers.items())
-        levels = [([("level", level)], int(level == report.level)) for level in LEVELS]
-        add("up", "gauge", "1 when MyCat is ready.", [([], up)])
-        add("draining", "gauge", "1 when an operator asked for no new clients.", [([], drain)])
-        add("level", "gauge", "1 for the level that is checked.", levels)
-        add(
-            "check_seconds",
-            "gauge",
-            "Duration of the last run of each check.",
-            [([("check", name)], value) for name, value in seconds],
+        levels = {level: int(level == report.level) for level in LEVELS}
+        backends = report.manager.backends if report.manager else {}
+        backends = {name: int(up) for name, up in backends.items()}
+        table = (
+            ("up", "gauge", "1 when MyCat is ready.", None, up),
+            ("draining", "gauge", "1 when an operator asked for no new clients.", None, drain),
+            ("level", "gauge", "1 for the level that is checked.", "level", levels),
+            ("check_seconds", "gauge", "Last run of each check.", "check", report.verdict.seconds),
+            ("last_change_timestamp_seconds", "gauge", "Last change of status.", None, since),
+            ("checks_total", "counter", "Deep checks made.", None, checks),
+            ("probes_total", "counter", "Probes answered, by HTTP code.", "code", self.answers),
+            ("refused_total", "counter", "Clients not in the allow-list.", None, self.refused),
+            ("dropped_total", "counter", "Clients dropped unanswered.", None, self.dropped),
+            ("backend_up", "gauge", "1 when MyCat finds the data host ok.", "name", backends),
         )
-        add(
-            "last_change_timestamp_seconds",
-            "gauge",
-            "When the status last changed.",
-            [([], "%.3f" % since)],
-        )
-        add("checks_total", "counter", "Deep checks made.", [([], checks)])
-        add(
-            "probes_total",
-            "counter",
-            "Probes answered, by HTTP code.",
-            [([("code", code)], count) for code, count in answers],
-        )
-        add("refused_total", "counter", "Connections from outside the allow-list.", [([], self.refused)])
-        add("dropped_total", "counter", "Connections dropped unanswered.", [([], self.dropped)])
-        if report.manager:
-            backends = sorted(report.manager.backends.items())
-            add(
-                "backend_up",
-                "gauge",
-                "1 when MyCat's own heartbeat of a data host is ok.",
-                [([("name", name)], int(up)) for name, up in backends],
-            )
+        lines = []
+        for name, kind, meaning, label, value in table:
+            lines += [f"# HELP {PREFIX}{name} {meaning}", f"# TYPE {PREFIX}{name} {kind}"]
+            if label is None:
+                lines.append(f"{PREFIX}{name} {value}")
+            else:
+                for key in sorted(value):
+                    lines.append(f'{PREFIX}{name}{{{label}="{_label(key)}"}} {value[key]}')
         return "\n".join(lines) + "\n"
 
 
@@ -760,14 +760,15 @@ def _label(value):
 class Connection:
     """A client: its socket, what it sent so far, and what it asked for."""
 
-    __slots__ = ("deadline", "received", "request", "sent_all", "socket")
+    __slots__ = ("deadline", "received", "registered", "request", "sent_all", "socket")
 
     def __init__(self, client, deadline):
         self.socket = client
         self.deadline = deadline
         self.received = b""
-        self.request = Request()  # what a silent client gets
-        self.sent_all = False  # the client has nothing more to say
+        self.request = Request()
+        self.sent_all = False
+        self.registered = False  # with the selector
 
 
 class Server:
@@ -820,10 +821,8 @@ class Server:
 
     def wake(self):
         """Make the loop look around; callable from any thread."""
-        try:
+        with contextlib.suppress(BlockingIOError):  # then it is being woken already
             self._wake_sender.send(b"\0")
-        except BlockingIOError:
-            pass  # it is being woken already
 
     def _woken(self, receiver):
         receiver.recv(4096)
@@ -894,8 +893,10 @@ class Server:
             return
         connection = Connection(client, time.monotonic() + self.settings.client_timeout)
         self.reading[client] = connection
-        self.selector.register(client, selectors.EVENT_READ, self._readable)
         self._readable(client)  # a probe's request is mostly there already
+        if client in self.reading:
+            self.selector.register(client, selectors.EVENT_READ, self._readable)
+            connection.registered = True
 
     def _is_allowed(self, peer):
         allowed = self._allowed.get(peer)
@@ -910,7 +911,7 @@ class Server:
         if now - self._refusal_logged >= REFUSAL_LOG_INTERVAL:
             self._refusal_logged = now
             total = self.metrics.refused
-            self.log("refused %s, not in %sallow (%d so far)" % (peer, PREFIX, total))
+            self.log(f"refused {peer}, not in {PREFIX}allow ({total} so far)")
 
     def _readable(self, client):
         connection = self.reading.get(client)
@@ -930,12 +931,13 @@ class Server:
         except NotHTTP:
             self._answer_bad(connection)
             return
-        if request:
-            connection.request = request
+        connection.request = request
         if complete:
-            connection.sent_all = connection.received.endswith((b"\n\r\n", b"\n\n"))
+            # Then nothing is under way any more, and the answer may end the connection at once.
+            headers_only = connection.received.endswith((b"\n\r\n", b"\n\n"))
+            connection.sent_all = headers_only and not HAS_BODY.search(connection.received)
         elif not data:
-            connection.sent_all = True  # shut down its side; it may still be listening
+            connection.sent_all = True
         if complete or not data or len(connection.received) > MAX_REQUEST:
             self._let_wait(connection)
 
@@ -954,9 +956,16 @@ class Server:
         self._close(connection)
 
     def _let_wait(self, connection):
-        del self.reading[connection.socket]
-        self.selector.unregister(connection.socket)
+        self._forget(connection)
         self.waiting.append(connection)
+
+    def _forget(self, connection):
+        """Take the connection out of the place where it is."""
+        self.reading.pop(connection.socket, None)
+        self.lingering.pop(connection.socket, None)
+        if connection.registered:
+            self.selector.unregister(connection.socket)
+            connection.registered = False
 
     def _expire(self):
         now = time.monotonic()
@@ -985,22 +994,22 @@ class Server:
             return
         report = Report(self.settings, verdict, manager)
         self._note_change(report)
+        body = report.body(self.since)
         waiting, self.waiting = self.waiting, []
         for connection in waiting:
             if connection.request.metrics:
                 text = self.metrics.text(report, self.since, self.verdict.runs)
                 self._send(connection, 200, "text/plain; version=0.0.4; charset=utf-8", text)
             else:
-                self._send(connection, report.code, "application/json", report.body(self.since))
+                self._send(connection, report.code, "application/json", body)
 
     def _note_change(self, report):
         if report.status != self.status:
-            self.log("%s: %s" % (report.status, printable(report.reason)))
+            self.log(f"{report.status}: {printable(report.reason)}")
             self.status, self.since = report.status, time.time()
 
     def _answer_bad(self, connection):
-        del self.reading[connection.socket]
-        self.selector.unregister(connection.socket)
+        self._forget(connection)
         body = json.dumps({"status": "error", "reason": "not an HTTP/1 request"}) + "\n"
         self._send(connection, 400, "application/json", body)
 
@@ -1022,16 +1031,15 @@ class Server:
         connection.deadline = time.monotonic() + LINGER
         self.lingering[connection.socket] = connection
         self.selector.register(connection.socket, selectors.EVENT_READ, self._readable)
+        connection.registered = True
 
     def _drop(self, connection):
         self.metrics.dropped += 1
         self._close(connection)
 
     def _close(self, connection):
-        client = connection.socket
-        if self.reading.pop(client, None) or self.lingering.pop(client, None):
-            self.selector.unregister(client)
-        client.close()
+        self._forget(connection)
+        connection.socket.close()
 
 
 def is_allowed(peer, networks):
@@ -1050,13 +1058,12 @@ def is_allowed(peer, networks):
 
 
 def inherited_sockets():
-    """(listening, connected, from systemd): the sockets this process was started with."""
+    """(listening, connected): the sockets this process was started with."""
     if os.environ.pop("LISTEN_PID", "") == str(os.getpid()):
-        count = int(os.environ.pop("LISTEN_FDS", "0"))
-        fds, systemd = range(3, 3 + count), True
+        fds = range(3, 3 + int(os.environ.pop("LISTEN_FDS", "0")))
     else:
         # xinetd gives the same socket as 0, 1 and 2: nothing else may write to it.
-        fds, systemd = [os.dup(0)], False
+        fds = [os.dup(0)]
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
@@ -1066,7 +1073,16 @@ def inherited_sockets():
         inherited = socket.socket(fileno=fd)
         accepts = inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         (listening if accepts else connected).append(inherited)
-    return listening, connected, systemd
+    return listening, connected
+
+
+def turn_away(listeners):
+    """Close what is waiting to be accepted, or we would be started again for it at once."""
+    for listener in listeners:
+        listener.setblocking(False)
+        with contextlib.suppress(OSError):
+            while True:
+                listener.accept()[0].close()
 
 
 def log_to_stderr(line):
@@ -1075,6 +1091,7 @@ def log_to_stderr(line):
 
 
 def log_to_syslog(line):
+    """xinetd gives us no stderr; under systemd this ends in the journal, too."""
     import syslog
 
     syslog.openlog("mycat_status", syslog.LOG_PID, syslog.LOG_DAEMON)
@@ -1116,8 +1133,9 @@ class ChangeWatch:
         try:
             Settings.load(self._config)
         except (OSError, ValueError) as problem:
-            self._log("keeps its configuration, the new one is wrong: %s" % problem)
+            self._log(f"keeps its configuration, the new one is wrong: {problem}")
             return False
+        self._log("ends to start anew: its configuration or the program changed")
         return True
 
 
@@ -1131,18 +1149,44 @@ def raise_file_limit():
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def serve(settings, config):
-    listeners, clients, systemd = inherited_sockets()
-    log = log_to_stderr if systemd else log_to_syslog
-    if not listeners:
-        Server(settings, lambda line: None, clients=clients).run()
-        return
-    raise_file_limit()
-    log("checks at level %s" % settings.level)
-    Server(settings, log, listeners, clients).run(ChangeWatch(config, log))
+def check_config(path):
+    """Exit code for ``--check-config``; says on stderr what is wrong."""
+    try:
+        settings = Settings.load(path)
+        if settings.credentials_file:
+            settings.credentials()
+    except (OSError, ValueError) as problem:
+        log_to_stderr(f"{path}: {problem}")
+        return 2
+    return 0
 
 
-def parse_arguments(arguments):
+def serve(config):
+    """Answer on the inherited sockets; returns the exit code."""
+    listeners, clients = inherited_sockets()
+    try:
+        settings = Settings.load(config)
+    except (OSError, ValueError) as problem:
+        log_to_syslog(f"cannot start: {config}: {problem}")
+        turn_away(listeners)
+        return 2
+    if listeners:
+        raise_file_limit()
+        log_to_syslog(f"checks at level {settings.level}")
+        watch = ChangeWatch(config, log_to_syslog)
+        try:
+            Server(settings, log_to_syslog, listeners, clients).run(watch)
+        except Exception as error:
+            log_to_syslog(f"ends by an error of its own: {type(error).__name__}: {error}")
+            raise
+    else:
+        Server(settings, lambda _line: None, clients=clients).run()
+    return 0
+
+
+def main(arguments):
+    if len(arguments) == 2 and arguments[0] == "--config":
+        return serve(arguments[1])  # as it is always started: argparse would cost every probe
     import argparse
 
     parser = argparse.ArgumentParser(prog="mycat_status", description=__doc__.splitlines()[0])
@@ -1150,25 +1194,8 @@ def parse_arguments(arguments):
     parser.add_argument(
         "--check-config", action="store_true", help="only say whether FILE can be used"
     )
-    return parser.parse_args(arguments)
-
-
-def main(arguments):
-    if len(arguments) == 2 and arguments[0] == "--config":
-        config, check_only = arguments[1], False  # as it is started: no need of argparse
-    else:
-        options = parse_arguments(arguments)
-        config, check_only = options.config, options.check_config
-    try:
-        settings = Settings.load(config)
-        if check_only and settings.credentials_file:
-            settings.credentials()
-    except (OSError, ValueError) as problem:
-        (log_to_stderr if check_only else log_to_syslog)("%s: %s" % (config, problem))
-        return 2
-    if not check_only:
-        serve(settings, config)
-    return 0
+    options = parser.parse_args(arguments)
+    return check_config(options.config) if options.check_config else serve(options.config)
 
 
 if __name__ == "__main__":
