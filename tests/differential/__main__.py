@@ -1,0 +1,156 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m tests.differential``: see README.md, or ``--help``."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import concurrent.futures
+import os
+import random
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Iterator, List, Optional
+
+from . import cases, known, lab, report
+from .daemon import Daemon, DaemonError, installed, release
+from .run import Outcome, run
+
+
+def main() -> int:
+    """0: no unexplained disagreement; 1: at least one; 2: the machine cannot run the test."""
+    options = _options()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        daemon = release(options.release) if options.release else installed(options.keepalived)
+        lab.prepare()
+        lab.sweep()
+    except (DaemonError, lab.LabError) as error:
+        print("differential test cannot run: %s" % error, file=sys.stderr)
+        return 2
+    if options.seed is not None:
+        return _replay(options, daemon)
+    return _campaign(options, daemon)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.differential",
+        description="Run random clusters through the VRRP model and through real keepalived "
+        "processes in network namespaces, and compare who holds each virtual address.",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--keepalived", metavar="PATH", default=os.environ.get("KEEPALIVED"),
+                       help="the keepalived to run (default: the installed one)")  # fmt: skip
+    which.add_argument("--release", metavar="NAME",
+                       help="run the keepalived of this Debian release (bookworm, trixie), fetched "
+                       "into .cache/differential on first use; nothing is installed")  # fmt: skip
+    parser.add_argument("-n", "--cases", type=int, default=1000, help="stop after so many cases")
+    parser.add_argument("--budget", type=float, metavar="SECONDS", default=float("inf"),
+                        help="start no further case after this time")  # fmt: skip
+    parser.add_argument("--first-seed", type=int, metavar="S",
+                        help="the seeds are S, S+1, ... (default: S at random)")  # fmt: skip
+    parser.add_argument("--jobs", type=int, default=4, help="cases at once (default 4)")
+    parser.add_argument("--seed", type=int, help="replay the case of this seed, with every step")
+    parser.add_argument("--keep", action="store_true",
+                        help="with --seed: keep configurations and logs")  # fmt: skip
+    return parser.parse_args()
+
+
+def _interrupt(number: int, frame: Optional[FrameType]) -> None:
+    raise KeyboardInterrupt
+
+
+def _replay(options: argparse.Namespace, daemon: Daemon) -> int:
+    case = cases.make(options.seed, daemon.version)
+    print(report.cluster(case))
+    outcome = run(case, daemon, options.keep)
+    print(report.steps(outcome))
+    if outcome.agrees:
+        return 0
+    print(report.logs(outcome))
+    explained = known.explain(case, daemon.version)
+    print(report.verdict(explained))
+    return 0 if explained else 1
+
+
+def _campaign(options: argparse.Namespace, daemon: Daemon) -> int:
+    first = options.first_seed
+    if first is None:
+        first = random.SystemRandom().randrange(1_000_000)
+    print("keepalived %s, seeds from %d, %d at once" % (daemon.label, first, options.jobs))
+    tally: collections.Counter[str] = collections.Counter()
+    suspects: List[int] = []
+    started = time.monotonic()
+    try:
+        for outcome in _outcomes(options, daemon, first, started):
+            tally["cases"] += 1
+            tally["events"] += len(outcome.steps)
+            tally["certain"] += sum(step.certain for step in outcome.steps)
+            if not outcome.agrees:
+                suspects.append(outcome.case.seed)
+                print(report.suspect(outcome), flush=True)
+            if tally["cases"] % 25 == 0:
+                print(report.progress(tally, suspects, time.monotonic() - started), flush=True)
+        return _conclude(daemon, tally, suspects, started)
+    except KeyboardInterrupt:
+        print(report.progress(tally, suspects, time.monotonic() - started) + ", interrupted")
+        return 130
+
+
+def _outcomes(
+    options: argparse.Namespace, daemon: Daemon, first: int, started: float
+) -> Iterator[Outcome]:
+    """Outcomes as they come; ``jobs`` cases run at once, and none is left when this ends."""
+    seeds = iter(range(first, first + options.cases))
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        running: set[concurrent.futures.Future[Outcome]] = set()
+        try:
+            while True:
+                while len(running) < options.jobs and time.monotonic() - started < options.budget:
+                    seed = next(seeds, None)
+                    if seed is None:
+                        break
+                    running.add(pool.submit(_run_seed, seed, daemon))
+                if not running:
+                    return
+                done, running = concurrent.futures.wait(
+                    running, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                for future in done:
+                    yield future.result()
+        finally:
+            if running:
+                lab.stop.set()
+
+
+def _run_seed(seed: int, daemon: Daemon) -> Outcome:
+    return run(cases.make(seed, daemon.version), daemon)
+
+
+def _conclude(
+    daemon: Daemon, tally: collections.Counter[str], suspects: List[int], started: float
+) -> int:
+    """Run again, alone, what disagreed in company: what then agrees was the machine's load."""
+    unexplained = []
+    for seed in suspects:
+        outcome = _run_seed(seed, daemon)
+        if outcome.agrees:
+            tally["load"] += 1
+            continue
+        explained = known.explain(outcome.case, daemon.version)
+        tally["known" if explained else "unexplained"] += 1
+        if not explained:
+            unexplained.append(seed)
+            print(report.disagreement(outcome))
+        print("seed %d: %s" % (seed, report.verdict(explained)), flush=True)
+    print(report.summary(tally, unexplained, time.monotonic() - started))
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find a keepalived to test against: an installed one, or a Debian release's, unpacked aside.
+
+Nothing is installed into the system. A Debian release's keepalived is unpacked with everything
+it links against into a directory of the cache, and is run there by chroot.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Sequence, Tuple
+
+from . import CACHE
+
+# What runs inside the unpacked tree: keepalived, `test` for its check scripts, and their shell.
+PACKAGES = ("keepalived", "coreutils", "dash")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+MIRROR = "http://deb.debian.org/debian"
+
+
+class DaemonError(Exception):
+    """No usable keepalived; the message says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A keepalived. ``root`` is the tree it lives in, None for the machine's own."""
+
+    binary: str
+    version: Tuple[int, ...]
+    root: Optional[Path] = None
+
+    @property
+    def label(self) -> str:
+        """Its version, as in ``2.2.7``."""
+        return ".".join(str(part) for part in self.version)
+
+    def command(self, directory: Path, options: Sequence[str]) -> list[str]:
+        """The command that runs it with ``options``; ``directory`` is visible to it by its own name."""
+        if self.root is None:
+            return [self.binary, *options]
+        return ["unshare", "--mount", "sh", "-c", _ENTER, "enter", str(self.root), str(directory),
+                self.binary, *options]  # fmt: skip
+
+
+# A private mount namespace: the mounts end with the process.
+_ENTER = """
+set -e
+root=$1 directory=$2
+shift 2
+mkdir -p "$root/proc" "$root/dev" "$root$directory"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount --bind "$directory" "$root$directory"
+exec chroot "$root" "$@"
+"""
+
+
+def installed(path: Optional[str] = None) -> Daemon:
+    """The machine's own keepalived: ``path``, or the first one found where daemons live."""
+    found = path or shutil.which("keepalived", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not found or not os.access(found, os.X_OK):
+        raise DaemonError(
+            "no keepalived %s. Install it, name one by --keepalived PATH, or let --release "
+            "bookworm fetch Debian's into the cache." % ("at %s" % path if path else "installed")
+        )
+    return Daemon(found, _version([found, "--version"]))
+
+
+def release(name: str, cache: Path = CACHE) -> Daemon:
+    """The keepalived of Debian release ``name``, fetched on first use (about 30 MB)."""
+    root = cache / name
+    if not (root / "usr/sbin/keepalived").exists():
+        _unpack(name, root)
+    return Daemon(
+        "/usr/sbin/keepalived",
+        _version(["chroot", str(root), "/usr/sbin/keepalived", "--version"]),
+        root,
+    )
+
+
+def _version(command: Sequence[str]) -> Tuple[int, ...]:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    match = re.search(r"Keepalived v(\d+)\.(\d+)\.(\d+)", result.stderr + result.stdout)
+    if not match:
+        raise DaemonError(
+            "%s does not say its version: %s" % (" ".join(command), result.stderr.strip())
+        )
+    return tuple(int(part) for part in match.groups())
+
+
+def _unpack(name: str, root: Path) -> None:
+    """Let apt resolve and download PACKAGES of release ``name``, with lists of its own, and unpack."""
+    for tool in ("apt-get", "dpkg"):
+        if not shutil.which(tool):
+            raise DaemonError("%s is missing: --release works on Debian and its kin only" % tool)
+    work = root.with_name(name + ".part")
+    shutil.rmtree(work, ignore_errors=True)
+    apt, tree = work / "apt", work / "root"
+    for directory in (apt / "state/lists/partial", apt / "cache/archives/partial", tree):
+        directory.mkdir(parents=True)
+    (apt / "status").touch()
+    signed = "[signed-by=%s] " % KEYRING if KEYRING.exists() else ""
+    (apt / "sources.list").write_text(
+        "deb %s%s %s main\n" % (signed, os.environ.get("DEBIAN_MIRROR", MIRROR), name)
+    )
+    options = {
+        "Dir::Etc::SourceList": apt / "sources.list",
+        "Dir::Etc::SourceParts": "-",
+        "Dir::State": apt / "state",
+        "Dir::State::status": apt / "status",
+        "Dir::Cache": apt / "cache",
+        "APT::Install-Recommends": "false",
+        "APT::Sandbox::User": "root",
+    }
+    command = ["apt-get", "-qq", "-y"]
+    for option, value in options.items():
+        command += ["-o", "%s=%s" % (option, value)]
+    _run([*command, "update"])
+    _run([*command, "--download-only", "install", *PACKAGES])
+    for package in sorted((apt / "cache/archives").glob("*.deb")):
+        _run(["dpkg", "--extract", str(package), str(tree)])
+    for directory in ("bin", "sbin", "lib", "lib64"):
+        if not (tree / directory).exists():
+            (tree / directory).symlink_to("usr/" + directory)
+    # Made by maintainer scripts, which do not run here; keepalived looks up the script user.
+    (tree / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (tree / "etc/group").write_text("root:x:0:\n")
+    (tree / "run").mkdir(exist_ok=True)
+    tree.rename(root)
+    shutil.rmtree(work)
+
+
+def _run(command: Sequence[str]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise DaemonError("%s: %s" % (" ".join(command[:3]), (result.stderr or result.stdout)[-800:]))
