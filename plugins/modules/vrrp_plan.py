@@ -10,15 +10,18 @@ module: vrrp_plan
 short_description: Compute the priorities, weights and timers of a keepalived cluster
 version_added: 0.1.0
 description:
-  - Turns wishes (which nodes, which addresses, how long a client may be without service) into the numbers that
-    keepalived needs, and proves that every failure moves each address to a healthy node before it returns them.
+  - Turns wishes (which nodes, which addresses, how long a client may be without service) into
+    the numbers that keepalived needs, and proves that every failure moves each address to a
+    healthy node before it returns them.
   - Touches no host. Run it once, on the controller.
-  - The same input always gives the same plan. A node added at the end changes nobody's order of preference.
+  - The same input always gives the same plan. A node added at the end changes nobody's order of
+    preference.
 author:
   - mycat.ha maintainers (@mycat-ha)
 options:
   nodes:
-    description: The hosts that run keepalived, in order of preference. At least two, at most 100.
+    description:
+      - The hosts that run keepalived, in order of preference. At least two, at most 100.
     type: list
     elements: dict
     required: true
@@ -42,7 +45,9 @@ options:
     required: true
     suboptions:
       address:
-        description: The address with its prefix, like V(192.0.2.100/24). Of the same family as the nodes' addresses.
+        description:
+          - The address with its prefix, like V(192.0.2.100/24). Of the same family as the
+            nodes' addresses.
         type: str
         required: true
       name:
@@ -54,26 +59,26 @@ options:
   mode:
     description:
       - What a failed check does to its node.
-      - V(fault) takes the node out of the election. Fastest, and the only mode in which the order of start does not
-        matter.
-      - V(weight) lowers its priority by more than any lighter check does. When all nodes fail something, the one
-        with the lightest failure has the address.
-      - V(kill) stops keepalived together with HAProxy. Nothing is tracked; a HAProxy that hangs goes unnoticed.
+      - V(fault) takes the node out of the election at once. The fastest.
+      - V(weight) lowers its priority by more than any lighter check does. When all nodes fail
+        something, the one with the lightest failure has the address.
+      - V(kill) stops keepalived together with HAProxy. Nothing is tracked; a HAProxy that hangs
+        goes unnoticed.
     type: str
     choices: [fault, weight, kill]
     default: fault
   preempt:
     description:
-      - V(sticky) leaves an address where it is as long as that node is healthy. Where a check has a weight, this is
-        had by equal priorities instead of C(nopreempt).
+      - V(sticky) leaves an address where it is as long as that node is healthy. Where a check
+        has a weight, this is had by equal priorities instead of C(nopreempt).
       - V(preferred) returns it to the first healthy node in its order.
     type: str
     choices: [sticky, preferred]
     default: sticky
   checks:
     description:
-      - What each node watches on itself, the most severe first. A node that fails a severe check never outranks one
-        that fails a lighter one.
+      - What each node watches on itself, the most severe first. A node that fails a severe
+        check never outranks one that fails a lighter one.
       - Mode V(kill) knows one check at most.
     type: list
     elements: dict
@@ -82,27 +87,33 @@ options:
         event: true
     suboptions:
       name:
-        description: The name of the check's C(vrrp_script), and of its C(vrrp_track_file) if O(checks[].event).
+        description:
+          - The name of the check's C(vrrp_script), and of its C(vrrp_track_file) if
+            O(checks[].event).
         type: str
         required: true
       weight:
         description:
-          - V(auto), V(0) for a fault, or a number from V(-253) to V(-1). V(auto) is V(0) in mode V(fault) and as large
-            as needed in mode V(weight).
+          - V(auto), V(0) for a fault, or a number from V(-253) to V(-1). V(auto) is V(0) in
+            mode V(fault) and as large as needed in mode V(weight).
         type: str
         default: auto
       event:
         description:
-          - Whether a tracked file (content 1 for down, 0 for up) tells the end of what is watched at once, besides the
-            polling.
+          - Whether a tracked file (content 1 for down, 0 for up) tells the end of what is
+            watched at once, besides the polling.
         type: bool
         default: false
   failover_budget:
-    description: The longest time in seconds that clients may be without service when a check fails on a node.
+    description:
+      - The longest time in seconds that clients may be without service when a check fails on a
+        node.
     type: float
     default: 2
   node_loss_budget:
-    description: The longest time in seconds that clients may be without service when a whole node is lost.
+    description:
+      - The longest time in seconds that clients may be without service when a whole node is
+        lost.
     type: float
     default: 4
   vrrp_version:
@@ -116,7 +127,8 @@ options:
     elements: int
     default: []
   keepalived_version:
-    description: The oldest keepalived among the nodes. Before 2.3.2, checks run every whole second.
+    description:
+      - The oldest keepalived among the nodes. Before 2.3.2, checks run every whole second.
     type: str
     default: 2.2.7
 attributes:
@@ -165,7 +177,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instances:
-  description: For each node its vrrp_instances, in the structure that M(mycat.ha.vrrp_validate) takes.
+  description:
+    - For each node its vrrp_instances, in the structure that M(mycat.ha.vrrp_validate) takes.
   returned: success
   type: dict
   sample:
@@ -186,8 +199,9 @@ instances:
 checks:
   description:
     - The checks to define on every node. RV(checks[].kind) is V(track_file) or V(track_script).
-    - Times are seconds. The command of a script has to answer, or give up, within RV(checks[].deadline) by itself;
-      RV(checks[].timeout) is keepalived's own and may be coarser.
+    - Times are seconds. The command of a script has to answer, or give up, within
+      RV(checks[].deadline) by itself; RV(checks[].timeout) is keepalived's own and may be
+      coarser.
   returned: success
   type: list
   elements: dict
@@ -203,8 +217,8 @@ checks:
       fall: 1
 bounds:
   description:
-    - The longest time in seconds without service, as long as a healthy node is left. Null where nothing notices
-      such a failure that way.
+    - The longest time in seconds without service, as long as a healthy node is left. Null where
+      nothing notices such a failure that way.
   returned: success
   type: dict
   contains:
@@ -231,7 +245,8 @@ outcomes:
   type: list
   elements: dict
 findings:
-  description: What to know about this plan although it holds, as M(mycat.ha.vrrp_validate) returns it.
+  description:
+    - What to know about this plan although it holds, as M(mycat.ha.vrrp_validate) returns it.
   returned: success
   type: list
   elements: dict
@@ -239,7 +254,8 @@ findings:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import make_plan, read_request
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import make_plan
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import read_request
 
 
 def argument_spec() -> dict:
