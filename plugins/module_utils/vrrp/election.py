@@ -345,13 +345,10 @@ class Member:
         self.strength = _strength_of_address(source_address(owner, it))
         self.hears: tuple[Member, ...] = ()
         self.unit: Unit
-        self.checks = frozenset(
-            track.check
-            for track in priority.written_tracks(owner, it) + priority.counting_tracks(owner, it)
-        )
-        self._base = priority.base_priority(it)
-        self._tracks = priority.counting_tracks(owner, it)
-        self._written = priority.written_tracks(owner, it)
+        self.base = priority.base_priority(it)
+        self.tracks = priority.counting_tracks(owner, it)
+        self.written = priority.written_tracks(owner, it)
+        self.checks = frozenset(track.check for track in self.written)
         self._effective: dict[frozenset[str], int | None] = {}
         self._healthy: dict[frozenset[str], bool] = {}
 
@@ -362,9 +359,9 @@ class Member:
         except KeyError:
             results = {
                 track.check: priority.result_of(track.kind, track.check in failed)
-                for track in self._tracks
+                for track in self.tracks
             }
-            value = priority.effective_from_tracks(self._base, self._tracks, results)
+            value = priority.effective_from_tracks(self.base, self.tracks, results)
             self._effective[failed] = value
             return value
 
@@ -373,11 +370,24 @@ class Member:
         try:
             return self._healthy[failed]
         except KeyError:
-            value = all(
-                priority.is_healthy(track, track.check in failed) for track in self._written
-            )
+            value = all(priority.is_healthy(track, track.check in failed) for track in self.written)
             self._healthy[failed] = value
             return value
+
+    def added_by(self, check: str, failing: bool) -> int | None:
+        """What a check adds to the priority in this condition; None is a fault."""
+        added = [
+            priority.contribution(track, priority.result_of(track.kind, failing))
+            for track in self.tracks
+            if track.check == check
+        ]
+        return None if None in added else sum(one for one in added if one is not None)
+
+    def wants(self, check: str, failing: bool) -> bool:
+        """Whether the operator wants the check in this condition, as far as this instance goes."""
+        return all(
+            priority.is_healthy(track, failing) for track in self.written if track.check == check
+        )
 
     def down_interval(self, effective: int, interval: float) -> float:
         """Seconds of silence until takeover after adverts that came every ``interval``."""
@@ -402,6 +412,10 @@ class Unit:
         self.starts_as_master = all(member.starts_as_master for member in members)
         for member in members:
             member.unit = self
+
+    def state(self, cluster: ClusterState) -> VrrpState:
+        """The state all members are in."""
+        return cluster.nodes[self.node].states[self.members[0].position]
 
     def faulty(self, failed: frozenset[str]) -> bool:
         """Whether a check without weight fails at any member: all of them are in FAULT."""
@@ -477,6 +491,7 @@ class Election:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        self.names = tuple(node.name for node in cluster.nodes)
         self.node_index = {node.name: index for index, node in enumerate(cluster.nodes)}
         self.members = tuple(_members(cluster))
         self.units = tuple(_units(cluster, self.members))
@@ -576,33 +591,31 @@ class Election:
                 return self._end(after, scope, moment)
             moment = following
             if moment.states in seen:
-                raise EndlessElectionError("; ".join(node.name for node in self.cluster.nodes))
+                raise EndlessElectionError(", ".join(self.names))
             seen.add(moment.states)
 
-    def settle_all(
+    def settlements(
         self, state: ClusterState, event: Event, jitter: float = 0.0
-    ) -> frozenset[ClusterState]:
+    ) -> tuple[ClusterState, ...]:
         """Every settled state that can follow ``event`` when down timers that end within
-        ``jitter`` seconds of each other may end in any order."""
-        index = self._index_of(event)
-        scope = self._scopes[index]
-        after, begun = self._begin(state, index, event)
-        settled = set()
+        ``jitter`` seconds of each other may end in any order; what ``apply`` gives comes first."""
+        scope = self._scopes[self._index_of(event)]
+        after, begun = self._begin(state, self._index_of(event), event)
+        settled: dict[ClusterState, None] = {}
         seen = {begun}
         waiting = [begun]
         while waiting:
             moment = waiting.pop()
             following = list(self._steps(after, scope, moment, jitter))
             if not following:
-                settled.add(self._end(after, scope, moment))
-            for step in following:
-                # Where the clock stands does not matter, only who is to move next.
-                if step not in seen:
-                    seen.add(step)
-                    waiting.append(step)
+                settled[self._end(after, scope, moment)] = None
+            # The likeliest goes on the stack last, so it is followed first.
+            fresh = [step for step in reversed(following) if step not in seen]
+            seen.update(fresh)
+            waiting.extend(fresh)
             if len(seen) > _MOST_MOMENTS:
-                raise EndlessElectionError("; ".join(node.name for node in self.cluster.nodes))
-        return frozenset(settled)
+                raise EndlessElectionError(", ".join(self.names))
+        return tuple(settled)
 
     def _index_of(self, event: Event) -> int:
         try:
@@ -623,7 +636,7 @@ class Election:
         changed = replace(changed, states=tuple(inward))
         after = ClusterState((*state.nodes[:index], changed, *state.nodes[index + 1 :]))
         scope = self._scopes[index]
-        states = tuple(_state_of(after, unit) for unit in scope)
+        states = tuple(unit.state(after) for unit in scope)
         farewell = isinstance(event, (KeepalivedStops, CheckFails, CheckRecovers))
         deadlines = tuple(
             self._deadline(state, after, unit, farewell) if now is VrrpState.BACKUP else -1.0
@@ -645,20 +658,17 @@ class Election:
     ) -> float:
         effective = member.effective(after.nodes[member.node].failed) or priority.LOWEST
         interval = member.interval
-        if _state_of(before, member.unit) is VrrpState.BACKUP:
+        if member.unit.state(before) is VrrpState.BACKUP:
             for other in self._heard_masters(before, member):
                 interval = other.interval
-                if farewell and _state_of(after, other.unit) is not VrrpState.MASTER:
+                if farewell and other.unit.state(after) is not VrrpState.MASTER:
                     return member.skew(effective, interval)
         return member.down_interval(effective, interval)
 
     def _heard_masters(self, state: ClusterState, member: Member) -> Iterator[Member]:
         if not state.nodes[member.node].cut:
             for other in member.hears:
-                if (
-                    _state_of(state, other.unit) is VrrpState.MASTER
-                    and not state.nodes[other.node].cut
-                ):
+                if other.unit.state(state) is VrrpState.MASTER and not state.nodes[other.node].cut:
                     yield other
 
     # -- the election ----------------------------------------------------------------------
@@ -714,7 +724,7 @@ class Election:
     def _end(after: ClusterState, scope: tuple[Unit, ...], moment: _Moment) -> ClusterState:
         nodes = list(after.nodes)
         for unit, now in zip(scope, moment.states):
-            if _state_of(after, unit) is now:
+            if unit.state(after) is now:
                 continue
             states = list(nodes[unit.node].states)
             for member in unit.members:
@@ -753,10 +763,6 @@ def _reach(neighbours: list[set[int]], units: tuple[Unit, ...]) -> set[int]:
             found.add(index)
             waiting.append(index)
     return found
-
-
-def _state_of(state: ClusterState, unit: Unit) -> VrrpState:
-    return state.nodes[unit.node].states[unit.members[0].position]
 
 
 def _outward(before: NodeState, event: Event, checks: tuple[str, ...]) -> NodeState:
@@ -837,7 +843,7 @@ def settle_all(
 ) -> frozenset[ClusterState]:
     """Every settled state that can follow ``event`` when down timers that end within ``jitter``
     seconds of each other may end in any order. ``apply`` gives one of them."""
-    return _prepared(cluster).settle_all(state, event, jitter)
+    return frozenset(_prepared(cluster).settlements(state, event, jitter))
 
 
 def holders(cluster: Cluster, state: ClusterState) -> Mapping[str, frozenset[str]]:
