@@ -206,6 +206,13 @@ _RULES = (
         breaks=_FAILOVER,
     ),
     Rule(
+        "address-owner-with-nopreempt",
+        _W,
+        harm="At priority 255 the daemon drops nopreempt: the node always takes the address back.",
+        example="priority 255\nnopreempt",
+        fix="Use a priority of at most 254.",
+    ),
+    Rule(
         "weighted-script-in-sync-group",
         _E,
         harm="Weighted checks of a sync group's member are removed: their failure moves nothing.",
@@ -216,12 +223,11 @@ _RULES = (
     ),
     Rule(
         "positive-file-weight",
-        _E,
+        _W,
         harm="A tracked file adds its value times the weight: a file that says 1 for failure "
         "makes the failing node stronger. A track_file without a weight has weight 1.",
         example="track_file {\n    haproxy_down\n}",
         fix="Write weight 0 (a value other than 0 is a fault) or a negative weight.",
-        breaks=_FAILOVER,
     ),
     # What the nodes must have in common.
     Rule(
@@ -373,6 +379,13 @@ _RULES = (
         breaks=_DUAL,
     ),
     Rule(
+        "unicast-unknown-peer",
+        _W,
+        harm="A peer is no node of the cluster: a stale address, or a node that was not given.",
+        example="lb1: unicast_peer { 192.0.2.12 192.0.2.99 }\nlb2 has 192.0.2.12",
+        fix="Remove the address, or give the configuration of its node too.",
+    ),
+    Rule(
         "unicast-mismatch",
         _E,
         harm="One node speaks unicast, another multicast: they reject each other's adverts, and "
@@ -389,6 +402,23 @@ _RULES = (
         example="track_script {\n    chk_haproxy\n}\n# no vrrp_script chk_haproxy",
         fix="Define the check above the instance, or correct the name.",
         breaks=_FAILOVER,
+    ),
+    Rule(
+        "track-unsupported",
+        _E,
+        harm="This version of keepalived does not know the kind of check: its failure moves "
+        "nothing.",
+        example="track_process {\n    haproxy\n}\n# keepalived 2.0.10",
+        fix="Use a newer keepalived, or a track_script.",
+        breaks=_FAILOVER,
+    ),
+    Rule(
+        "no-check",
+        _W,
+        harm="A node that tracks nothing keeps the address whatever happens to the service, as "
+        "long as keepalived runs.",
+        example="vrrp_instance VI_1 {\n    # no track_script, no track_file\n}",
+        fix="Track the same checks on all nodes.",
     ),
     Rule(
         "script-order",
