@@ -597,10 +597,9 @@ class _Reader:
 
     def unknown(self, statement: Statement, where: str) -> None:
         """Reports a keyword that the daemon does not know."""
-        message = f"the daemon does not know {statement.keyword!r} {where}"
-        if statement.keyword in ("auth_pass", "key"):
-            message = f"{statement.keyword} does not belong {where}"
-        self.report("unknown-keyword", statement.line, message)
+        # What stands in authentication can be a password: it is never repeated.
+        said = "this line" if where.startswith("in authentication") else repr(statement.keyword)
+        self.report("unknown-keyword", statement.line, f"the daemon does not know {said} {where}")
 
     # Blocks
 
@@ -979,7 +978,7 @@ class _InstanceReader:
             elif setting.value in ("PASS", "AH"):
                 auth_type = setting.value
             else:
-                self.reader.invalid(setting, "PASS or AH")
+                self.reader.report("invalid-value", setting.line, "auth_type must be PASS or AH")
         if auth_type:
             self.values["authentication"] = Authentication(auth_type, auth_pass)
 
@@ -1131,26 +1130,7 @@ def _track_lines(tracks: Iterable[Track]) -> Iterator[str]:
 
 
 def _instance_lines(instance: Instance) -> Iterator[str]:
-    yield f"state {instance.state.value}"
-    if instance.interface:
-        yield f"interface {_plain('interface', instance.interface)}"
-    yield f"virtual_router_id {instance.virtual_router_id}"
-    yield f"priority {instance.priority}"
-    yield f"version {instance.version}"
-    yield f"advert_int {_number(instance.advert_int)}"
-    yield f"down_timer_adverts {instance.down_timer_adverts}"
-    if instance.preempt_delay:
-        yield f"preempt_delay {_number(instance.preempt_delay)}"
-    if instance.accept is not None:
-        yield "accept" if instance.accept else "no_accept"
-    for keyword, present in (
-        ("nopreempt", instance.nopreempt),
-        ("strict_mode", instance.strict_mode),
-    ):
-        if present:
-            yield keyword
-    if instance.unicast_src_ip is not None:
-        yield f"unicast_src_ip {_plain('unicast_src_ip', instance.unicast_src_ip)}"
+    yield from _value_lines(instance)
     if instance.authentication is not None:
         yield from _nested("authentication", _authentication_lines(instance.authentication))
     yield from _track_lines(instance.tracks)
@@ -1162,6 +1142,25 @@ def _instance_lines(instance: Instance) -> Iterator[str]:
     ):
         if entries:
             yield from _nested(keyword, entries)
+
+
+def _value_lines(instance: Instance) -> Iterator[str]:
+    yield f"state {instance.state.value}"
+    yield f"virtual_router_id {instance.virtual_router_id}"
+    yield f"priority {instance.priority}"
+    yield f"version {instance.version}"
+    yield f"advert_int {_number(instance.advert_int)}"
+    yield f"preempt_delay {_number(instance.preempt_delay)}"
+    yield f"strict_mode {'on' if instance.strict_mode else 'off'}"
+    yield f"down_timer_adverts {instance.down_timer_adverts}"
+    if instance.interface:
+        yield f"interface {_plain('interface', instance.interface)}"
+    if instance.nopreempt:
+        yield "nopreempt"
+    if instance.accept is not None:
+        yield "accept" if instance.accept else "no_accept"
+    if instance.unicast_src_ip is not None:
+        yield f"unicast_src_ip {_plain('unicast_src_ip', instance.unicast_src_ip)}"
 
 
 def _authentication_lines(authentication: Authentication) -> Iterator[str]:

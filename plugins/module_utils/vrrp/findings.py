@@ -48,6 +48,19 @@ class Finding:
     trace: tuple[str, ...] = ()
     line: int | None = None
 
+    def as_data(self) -> dict[str, object]:
+        """The finding as the modules return it."""
+        return {
+            "id": self.id,
+            "severity": self.severity.value,
+            "node": self.node,
+            "instance": self.instance,
+            "message": self.message,
+            "fix": self.fix,
+            "trace": list(self.trace),
+            "line": self.line,
+        }
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -88,6 +101,33 @@ _RULES = (
         example="lb1: vrrp_version 2\nlb2: vrrp_version 3",
         fix="Mend the causes that the finding names, until each node accepts the other's adverts.",
         breaks=_DUAL,
+    ),
+    Rule(
+        "endless-election",
+        _E,
+        harm="Sync groups overlap between the nodes so that their members push each other out for "
+        "ever.",
+        example="lb1: vrrp_sync_group G1 { group { VI_1 VI_2 } }\n"
+        "lb2: vrrp_sync_group G1 { group { VI_2 VI_3 } }\n"
+        "lb3: vrrp_sync_group G1 { group { VI_3 VI_1 } }",
+        fix="Put the same instances into the same sync group on every node.",
+        unproven="The search stops where it finds no end.",
+    ),
+    Rule(
+        "needless-move",
+        _I,
+        harm="The address leaves a healthy node for another one: one more interruption, usually "
+        "when a preferred node comes back.",
+        example="lb1: priority 100\nlb2: priority 90\n# no nopreempt",
+        fix="Where that is not wanted: state BACKUP, nopreempt and weight 0 on all nodes.",
+    ),
+    Rule(
+        "search-incomplete",
+        _I,
+        harm="The cluster is too entangled to look at every state: what was found is true, but "
+        "there can be more.",
+        example="# large sync groups that differ from node to node",
+        fix="Put the same instances into the same sync group on every node.",
     ),
     # Priorities and weights.
     Rule(

@@ -24,7 +24,8 @@ from dataclasses import dataclass, replace
 from typing import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Tuple
 
 from . import priority
-from .election import addresses_of, plain_address, source_address
+from .election import EndlessElectionError, addresses_of, plain_address, source_address
+from .explore import Discovery, Exploration, Outcome, explore
 from .findings import CATALOGUE, Finding, Rule, Severity, finding
 from .model import Check, CheckKind, Cluster, Instance, Node, State, Track
 
@@ -39,6 +40,7 @@ class Report:
     """What ``validate`` found, worst first."""
 
     findings: tuple[Finding, ...]
+    outcomes: tuple[Outcome, ...] = ()
 
     def reaches(self, severity: Severity) -> bool:
         """Whether a finding is at least this severe."""
@@ -154,6 +156,10 @@ class Estate:
             for instance in node.instances
         )
         self.routers = tuple(_routers(self.members))
+        self.carriers: dict[str, list[Member]] = {}
+        for member in self.members:
+            for address in addresses_of(member.instance):
+                self.carriers.setdefault(address, []).append(member)
         self.own_addresses = {
             address: member.node.name for member in self.members for address in (member.source,)
         }
@@ -746,19 +752,11 @@ def _vip_mismatch(router: Router, keyword: str, found: Mapping[Hashable, list[Me
     )
 
 
-def _carriers(estate: Estate) -> dict[str, list[Member]]:
-    carriers: dict[str, list[Member]] = {}
-    for member in estate.members:
-        for address in addresses_of(member.instance):
-            carriers.setdefault(address, []).append(member)
-    return carriers
-
-
 @_rule
 def vrid_mismatch(estate: Estate) -> Iterator[Finding]:
     """One address under different router ids on different nodes."""
     done = set()
-    for address, members in _carriers(estate).items():
+    for address, members in estate.carriers.items():
         found = _differing(members, lambda member: member.instance.virtual_router_id)
         if not found or len({member.node.name for member in members}) < 2:
             continue
@@ -778,7 +776,7 @@ def vrid_mismatch(estate: Estate) -> Iterator[Finding]:
 @_rule
 def vip_duplicate(estate: Estate) -> Iterator[Finding]:
     """One address in two instances of a node, or twice in one."""
-    for address, members in _carriers(estate).items():
+    for address, members in estate.carriers.items():
         by_node: dict[str, list[Member]] = {}
         for member in members:
             by_node.setdefault(member.node.name, []).append(member)
@@ -831,7 +829,7 @@ def vrid_duplicate(estate: Estate) -> Iterator[Finding]:
 @_rule
 def vip_is_own_address(estate: Estate) -> Iterator[Finding]:
     """A virtual address that is also a node's own."""
-    for address, members in _carriers(estate).items():
+    for address, members in estate.carriers.items():
         if address in estate.own_addresses:
             owner = estate.own_addresses[address]
             first = next((m for m in members if m.node.name == owner), members[0])
@@ -865,10 +863,9 @@ def interface_missing(estate: Estate) -> Iterator[Finding]:
 @_rule
 def single_node(estate: Estate) -> Iterator[Finding]:
     """An instance that only one node has."""
-    carriers = _carriers(estate)
     for router in estate.routers:
         addresses = [a for member in router for a in addresses_of(member.instance)]
-        nodes = {member.node.name for address in addresses for member in carriers[address]}
+        nodes = {member.node.name for address in addresses for member in estate.carriers[address]}
         if len(nodes | {member.node.name for member in router}) == 1:
             member = router[0]
             yield member.finding(
@@ -1007,7 +1004,8 @@ def track_unsupported(estate: Estate) -> Iterator[Finding]:
                 yield member.finding(
                     "track-unsupported",
                     f"keepalived {_dotted(member.node.keepalived_version)} on {member} does not "
-                    f"know {track.kind.value}: {track.check} is ignored, and its failure moves nothing",
+                    f"know {track.kind.value}: {track.check} is ignored, and its failure moves "
+                    "nothing",
                     "",
                     _place(track),
                 )
@@ -1208,22 +1206,85 @@ def strict_unicast(estate: Estate) -> Iterator[Finding]:
             )
 
 
+# --- properties -------------------------------------------------------------------------------
+
+
+def _properties(
+    estate: Estate, exploration: Exploration, causes: Sequence[Finding]
+) -> Iterator[Finding]:
+    """The broken properties, each with the causes that were found where it shows."""
+    for discovery in exploration.violations:
+        explained = _causes(estate, discovery, causes)
+        said = f"{discovery.trace.words[-1]}. "
+        if explained:
+            named = dict.fromkeys(f"{f.id} on {f.node}" for f in explained)
+            said += f"Cause: {_listed(list(named))}."
+        else:
+            said += "No single setting explains it; follow the trace."
+        yield _property(estate, discovery, said, " ".join(dict.fromkeys(f.fix for f in explained)))
+    for discovery in exploration.needless_moves:
+        yield _property(estate, discovery, f"{discovery.trace.words[-1]}.", "")
+    if not exploration.proven:
+        yield finding("search-incomplete", "the search ended at its limit")
+
+
+def _property(estate: Estate, discovery: Discovery, message: str, fix: str) -> Finding:
+    node = discovery.pairs[0][0]
+    member = next(
+        member for member in estate.carriers[discovery.addresses[0]] if member.node.name == node
+    )
+    return finding(
+        discovery.kind,
+        message,
+        fix,
+        node=node,
+        instance=member.instance.name,
+        trace=discovery.trace.words,
+        line=member.line(),
+    )
+
+
+def _causes(estate: Estate, discovery: Discovery, found: Sequence[Finding]) -> list[Finding]:
+    """The errors on the instances that carry the addresses and on those of the same router:
+    those that break this property, or, failing that, all."""
+    carriers = [m for address in discovery.addresses for m in estate.carriers[address]]
+    concerned = {
+        (member.node.name, member.instance.name)
+        for router in estate.routers
+        if any(carrier in router for carrier in carriers)
+        for member in router
+    }
+    errors = [
+        item
+        for item in found
+        if item.severity is Severity.ERROR and (item.node, item.instance) in concerned
+    ]
+    return [item for item in errors if CATALOGUE[item.id].breaks == discovery.kind] or errors
+
+
 # --- all together -----------------------------------------------------------------------------
 
 
 def validate(
     cluster: Cluster, reading: Iterable[Finding] = (), lines: Lines | None = None
 ) -> Report:
-    """Everything that is wrong with ``cluster``.
+    """Everything that is wrong with ``cluster``, and who holds what after which failures.
 
     ``reading`` are the findings of whoever read it, ``lines`` where options stand: node name to
     (block, keyword) to line, as ``keepalived_conf.Parsed.lines`` has it.
     """
     estate = Estate(cluster, lines or {})
-    found = list(reading)
+    causes = list(reading)
     for rule in _RULES:
-        found.extend(rule(estate))
-    return Report(_ordered(_without_echoes(found)))
+        causes.extend(rule(estate))
+    causes = list(_without_echoes(causes))
+    try:
+        exploration = explore(cluster)
+    except EndlessElectionError as error:
+        endless = finding("endless-election", f"the election never ends on {error}")
+        return Report(_ordered([*causes, endless]))
+    properties = _properties(estate, exploration, causes)
+    return Report(_ordered([*properties, *causes]), exploration.outcomes)
 
 
 def _without_echoes(found: Sequence[Finding]) -> Iterator[Finding]:
@@ -1237,5 +1298,5 @@ def _without_echoes(found: Sequence[Finding]) -> Iterator[Finding]:
 def _ordered(found: Iterable[Finding]) -> tuple[Finding, ...]:
     """Worst first, properties before causes, then as the catalogue and the nodes are ordered."""
     order = {rule_id: place for place, rule_id in enumerate(CATALOGUE)}
-    unique = list(dict.fromkeys(found))
-    return tuple(sorted(unique, key=lambda f: (f.severity.rank, order[f.id])))
+    unique = dict.fromkeys(found)
+    return tuple(sorted(unique, key=lambda item: (item.severity.rank, order[item.id])))
