@@ -1,0 +1,117 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Readers of structured options: each takes the option as a user would write its path, and the
+value, and returns the value with its type or raises ``ModelError``."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from typing import Iterable, Mapping, Sequence
+
+from .model import ModelError
+
+# What keepalived.conf could take for something else: blanks, braces, quotes, comments, variables.
+_WORD = re.compile(r"""[^\s{}"'#!$@~\\\0]{1,255}""")
+_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){1,3}")
+
+
+def wrong(where: str, value: object, wanted: str) -> ModelError:
+    """The error for a value that is not what is wanted."""
+    text = repr(value)
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    return ModelError(where, f"is {shown}; write {wanted}")
+
+
+def mapping(where: str, value: object, options: Iterable[str]) -> Mapping[str, object]:
+    """A dictionary that has none but these options."""
+    known = tuple(options)
+    if not isinstance(value, Mapping):
+        raise wrong(where, value, "a dictionary with " + ", ".join(known))
+    for key in value:
+        if key not in known:
+            raise ModelError(f"{where}.{key}", f"is not known here; write {', '.join(known)}")
+    return value
+
+
+def items(where: str, value: object) -> Iterable[tuple[str, object]]:
+    """The items of a list, each with its own path."""
+    if not isinstance(value, (list, tuple)):
+        raise wrong(where, value, "a list")
+    return ((f"{where}[{index}]", item) for index, item in enumerate(value))
+
+
+def word(where: str, value: object) -> str:
+    """A name that can stand in a keepalived.conf without quotes."""
+    if not isinstance(value, str) or not _WORD.fullmatch(value):
+        raise wrong(where, value, "a name without blanks, quotes, braces or any of # ! $ @ ~")
+    return value
+
+
+def text(where: str, value: object) -> str:
+    """One line without double quotes, such as a command."""
+    if not isinstance(value, str) or re.search(r'["\n\r\0]|\$\{', value):
+        raise wrong(where, value, "one line without double quotes")
+    return value
+
+
+def integer(where: str, value: object, least: int = 0, most: int = 1_000_000) -> int:
+    """A whole number within bounds."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise wrong(where, value, f"a whole number from {least} to {most}")
+    return value
+
+
+def seconds(where: str, value: object) -> float:
+    """A duration of 0 or more seconds, at most 11 days."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise wrong(where, value, "a number of seconds")
+    if not 0 <= value <= 1_000_000 or math.isnan(value):
+        raise wrong(where, value, "a number of seconds, 0 or more")
+    return float(value)
+
+
+def flag(where: str, value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise wrong(where, value, "true or false")
+    return value
+
+
+def choice(where: str, value: object, choices: Sequence[str]) -> str:
+    """One of several words."""
+    if value not in choices:
+        raise wrong(where, value, "one of " + ", ".join(choices))
+    return str(value)
+
+
+def address(where: str, value: object) -> str:
+    """An IP address without prefix."""
+    try:
+        if not isinstance(value, str) or "%" in value:
+            raise ValueError
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise wrong(where, value, "an address like 192.0.2.11, without a prefix") from None
+    return value
+
+
+def virtual_address(where: str, value: object) -> str:
+    """An IP address with or without prefix, followed by keepalived's words like ``dev eth0``."""
+    words = value.split() if isinstance(value, str) else []
+    try:
+        if not words or "%" in words[0]:
+            raise ValueError
+        ipaddress.ip_interface(words[0])
+    except ValueError:
+        raise wrong(where, value, "an address like 192.0.2.100/24") from None
+    return " ".join([words[0], *(word(where, other) for other in words[1:])])
+
+
+def version(where: str, value: object) -> tuple[int, ...]:
+    """A version such as 2.2.7 as numbers."""
+    if not isinstance(value, str) or not _VERSION.fullmatch(value):
+        raise wrong(where, value, "a version like 2.2.7")
+    return tuple(int(part) for part in value.split("."))

@@ -1,0 +1,369 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster as plain dictionaries and lists, as modules take and return it, and as a model.
+
+A node is either the list of its instances, which is what ``vrrp_plan`` returns for it, or a
+dictionary with ``address``, ``instances`` and, where it matters, ``checks`` and the rest of
+``_NODE``. Names are keepalived's own keywords. What is no cluster at all (a wrong type, a negative
+number, a name that a keepalived.conf cannot hold, one name twice) raises ``ModelError`` with the
+path of the option; what keepalived would replace (priority 256) is read as it stands, for the
+rules to judge.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Iterable, Iterator, Mapping, Sequence, TypeVar
+
+from . import options
+from .findings import Finding, finding
+from .model import (
+    Authentication,
+    Check,
+    CheckKind,
+    Cluster,
+    Instance,
+    ModelError,
+    Node,
+    State,
+    SyncGroup,
+    Track,
+)
+
+T = TypeVar("T")
+_Reader = Callable[[str, object], object]
+
+_KINDS = {kind.value: kind for kind in CheckKind}
+# The weight of an entry that names none; keepalived's own defaults.
+_DEFAULT_WEIGHT = {CheckKind.FILE: 1, CheckKind.PROCESS: 1}
+
+
+# --- from data to the model -------------------------------------------------------------------
+
+
+def _state(where: str, value: object) -> State:
+    return State(options.choice(where, value, [state.value for state in State]))
+
+
+def _kind(where: str, value: object) -> CheckKind:
+    return _KINDS[options.choice(where, value, list(_KINDS))]
+
+
+def _vrrp_version(where: str, value: object) -> int:
+    return options.integer(where, value, 2, 3)
+
+
+def _at_least_one(where: str, value: object) -> int:
+    return options.integer(where, value, 1)
+
+
+def _adverts(where: str, value: object) -> int:
+    return options.integer(where, value, 1, 100)
+
+
+def _duration(where: str, value: object) -> float:
+    duration = options.seconds(where, value)
+    if not duration:
+        raise options.wrong(where, value, "a number of seconds above 0")
+    return duration
+
+
+def _addresses(where: str, value: object) -> tuple[str, ...]:
+    return tuple(options.address(at, item) for at, item in options.items(where, value))
+
+
+def _virtual_addresses(where: str, value: object) -> tuple[str, ...]:
+    return tuple(options.virtual_address(at, item) for at, item in options.items(where, value))
+
+
+def _words(where: str, value: object) -> tuple[str, ...]:
+    return tuple(options.word(at, item) for at, item in options.items(where, value))
+
+
+def _authentication(where: str, value: object) -> Authentication:
+    given = options.mapping(where, value, ("auth_type", "auth_pass"))
+    auth_type = options.choice(f"{where}.auth_type", given.get("auth_type"), ("PASS", "AH"))
+    auth_pass = given.get("auth_pass") or ""
+    try:
+        return Authentication(auth_type, options.word(where, auth_pass) if auth_pass else "")
+    except ModelError:
+        # The value is a secret: it is not shown.
+        raise ModelError(f"{where}.auth_pass", "is not a word that keepalived can read") from None
+
+
+_INSTANCE: Mapping[str, _Reader] = {
+    "name": options.word,
+    "virtual_router_id": options.integer,
+    "interface": options.word,
+    "state": _state,
+    "priority": options.integer,
+    "version": _vrrp_version,
+    "advert_int": options.seconds,
+    "nopreempt": options.flag,
+    "preempt_delay": options.seconds,
+    "accept": options.flag,
+    "strict_mode": options.flag,
+    "virtual_ipaddress": _virtual_addresses,
+    "virtual_ipaddress_excluded": _virtual_addresses,
+    "unicast_src_ip": options.address,
+    "unicast_peer": _addresses,
+    "authentication": _authentication,
+    "down_timer_adverts": _adverts,
+}
+_CHECK: Mapping[str, _Reader] = {
+    "name": options.word,
+    "kind": _kind,
+    "interval": _duration,
+    "timeout": _duration,
+    "rise": _at_least_one,
+    "fall": _at_least_one,
+    "init_fail": options.flag,
+    "command": options.text,
+    "user": options.word,
+    # What the plan expects of a command; nothing that keepalived knows.
+    "deadline": options.seconds,
+}
+_GROUP: Mapping[str, _Reader] = {
+    "name": options.word,
+    "members": _words,
+    "tracking_weight": options.flag,
+}
+_NODE = ("address", "instances", "checks", "sync_groups", "script_security", "script_user")
+
+
+def _read(
+    where: str, value: object, readers: Mapping[str, _Reader], more: Iterable[str] = ()
+) -> tuple[dict[str, object], Mapping[str, object]]:
+    """The values that a table of readers knows, and the dictionary itself. None and an empty
+    string mean: not given."""
+    given = options.mapping(where, value, (*readers, *more))
+    if "name" not in given:
+        raise ModelError(f"{where}.name", "is missing; every item has a name")
+    return {
+        key: read(f"{where}.{key}", given[key])
+        for key, read in readers.items()
+        if given.get(key) is not None and given[key] != ""
+    }, given
+
+
+def _unique(where: str, things: Sequence[T], key: Callable[[T], object], name: str) -> None:
+    seen: dict[object, int] = {}
+    for index, thing in enumerate(things):
+        first = seen.setdefault(key(thing), index)
+        if first != index:
+            raise ModelError(f"{where}[{index}].{name}", f"is the same as in {where}[{first}]")
+
+
+def _tracks(where: str, given: Mapping[str, object]) -> tuple[Track, ...]:
+    return tuple(
+        _track(at, item, kind)
+        for keyword, kind in _KINDS.items()
+        for at, item in options.items(f"{where}.{keyword}", given.get(keyword) or [])
+    )
+
+
+def _track(where: str, value: object, kind: CheckKind) -> Track:
+    """An entry of a track_ list: a name, or a dictionary."""
+    given = options.mapping(
+        where, {"name": value} if isinstance(value, str) else value, ("name", "weight", "reverse")
+    )
+    weight = given.get("weight")
+    return Track(
+        options.word(f"{where}.name", given.get("name")),
+        kind,
+        _DEFAULT_WEIGHT.get(kind, 0)
+        if weight is None
+        else options.integer(f"{where}.weight", weight, -1_000_000),
+        options.flag(f"{where}.reverse", given.get("reverse", False)),
+    )
+
+
+def _instance(where: str, value: object) -> Instance:
+    values, given = _read(where, value, _INSTANCE, _KINDS)
+    values.setdefault("virtual_router_id", 0)
+    if values.get("state") is State.MASTER:
+        values.setdefault("priority", 255)
+    if not values.get("unicast_peer") and "unicast_src_ip" not in values:
+        # An empty list and no source: nothing of unicast is meant.
+        values.pop("unicast_peer", None)
+    return Instance(tracks=_tracks(where, given), **values)  # type: ignore[arg-type]
+
+
+def _check(where: str, value: object) -> Check:
+    values, _given = _read(where, value, _CHECK)
+    values.pop("deadline", None)
+    return Check(**values)  # type: ignore[arg-type]
+
+
+def _group(where: str, value: object) -> SyncGroup:
+    values, given = _read(where, value, _GROUP, _KINDS)
+    values.setdefault("members", ())
+    return SyncGroup(tracks=_tracks(where, given), **values)  # type: ignore[arg-type]
+
+
+def _node(
+    name: str, value: object, address: str, keepalived_version: tuple[int, ...]
+) -> tuple[Node, Iterator[Finding]]:
+    where = f"nodes.{options.word('nodes', name)}"
+    bare = isinstance(value, (list, tuple))
+    given = options.mapping(where, {"instances": value} if bare else value, _NODE)
+    at_instances = where if bare else f"{where}.instances"
+    instances = tuple(
+        _instance(at, item)
+        for at, item in options.items(at_instances, given.get("instances") or [])
+    )
+    _unique(at_instances, instances, lambda instance: instance.name, "name")
+    groups = tuple(
+        _group(at, item)
+        for at, item in options.items(f"{where}.sync_groups", given.get("sync_groups") or [])
+    )
+    _unique(f"{where}.sync_groups", groups, lambda group: group.name, "name")
+    if given.get("checks") is None:
+        checks = _assumed(instances, groups)
+    else:
+        checks = tuple(
+            _check(at, item) for at, item in options.items(f"{where}.checks", given["checks"])
+        )
+        _unique(f"{where}.checks", checks, lambda check: (check.kind, check.name), "name")
+    own = given.get("address") or address
+    source = next((i.unicast_src_ip for i in instances if i.unicast_src_ip), "")
+    user = given.get("script_user") or ""
+    node = Node(
+        name,
+        options.address(f"{where}.address", own) if own else source,
+        instances,
+        checks,
+        groups,
+        options.flag(f"{where}.script_security", given.get("script_security", False)),
+        options.word(f"{where}.script_user", user) if user else "",
+        keepalived_version,
+    )
+    return node, _owners(name, at_instances, given.get("instances") or [])
+
+
+def _assumed(instances: Iterable[Instance], groups: Iterable[SyncGroup]) -> tuple[Check, ...]:
+    """Where nothing is said about checks, those that are tracked exist."""
+    tracked = dict.fromkeys(
+        (track.check, track.kind)
+        for tracks in [owner.tracks for owner in instances] + [owner.tracks for owner in groups]
+        for track in tracks
+        if track.kind is not CheckKind.INTERFACE
+    )
+    return tuple(Check(name, kind) for name, kind in tracked)
+
+
+def _owners(node: str, where: str, instances: object) -> Iterator[Finding]:
+    """The instances whose priority keepalived takes from state MASTER."""
+    for at, item in options.items(where, instances):
+        instance = options.mapping(at, item, (*_INSTANCE, *_KINDS))
+        if instance.get("state") == "MASTER" and instance.get("priority") is None:
+            yield finding(
+                "master-without-priority",
+                f"{at}: state is MASTER and there is no priority, so the daemon takes 255",
+                node=node,
+                instance=str(instance["name"]),
+            )
+
+
+def read_cluster(
+    nodes: object,
+    addresses: Mapping[str, str] | None = None,
+    keepalived_version: tuple[int, ...] = (2, 2, 7),
+) -> tuple[Cluster, tuple[Finding, ...]]:
+    """The cluster in ``nodes``, and what was noticed on reading it.
+
+    ``addresses`` maps node names to addresses where ``nodes`` does not say. Raises ModelError.
+    """
+    if not isinstance(nodes, Mapping) or not nodes:
+        raise options.wrong("nodes", nodes, "a dictionary of node name to instances")
+    read = [
+        _node(name, value, (addresses or {}).get(name, ""), keepalived_version)
+        for name, value in nodes.items()
+    ]
+    return (
+        Cluster(tuple(node for node, _found in read)),
+        tuple(item for _node_read, found in read for item in found),
+    )
+
+
+# --- from the model to data -------------------------------------------------------------------
+
+
+def _number(value: float) -> float:
+    """Whole seconds as an integer: keepalived before 2.3.2 reads no fraction."""
+    return int(value) if value == int(value) else value
+
+
+def _track_data(tracks: Iterable[Track]) -> dict[str, object]:
+    by_kind: dict[str, list[dict[str, object]]] = {keyword: [] for keyword in _KINDS}
+    for track in tracks:
+        entry: dict[str, object] = {"name": track.check, "weight": track.weight}
+        if track.reverse:
+            entry["reverse"] = True
+        by_kind[track.kind.value].append(entry)
+    return dict(by_kind)
+
+
+def instance_data(instance: Instance) -> dict[str, object]:
+    """An instance as ``vrrp_plan`` returns it and ``read_cluster`` reads it."""
+    authentication = instance.authentication
+    return {
+        "name": instance.name,
+        "state": instance.state.value,
+        "interface": instance.interface,
+        "priority": instance.priority,
+        "nopreempt": instance.nopreempt,
+        "preempt_delay": _number(instance.preempt_delay),
+        "virtual_router_id": instance.virtual_router_id,
+        "version": instance.version,
+        "advert_int": _number(instance.advert_int),
+        "down_timer_adverts": instance.down_timer_adverts,
+        "accept": instance.accept,
+        "strict_mode": instance.strict_mode,
+        "virtual_ipaddress": list(instance.virtual_ipaddress),
+        "virtual_ipaddress_excluded": list(instance.virtual_ipaddress_excluded),
+        "unicast_src_ip": instance.unicast_src_ip,
+        "unicast_peer": list(instance.unicast_peer or ()),
+        "authentication": authentication
+        and {"auth_type": authentication.auth_type, "auth_pass": authentication.auth_pass},
+        **_track_data(instance.tracks),
+    }
+
+
+def check_data(check: Check) -> dict[str, object]:
+    """A check as ``read_cluster`` reads it."""
+    data: dict[str, object] = {
+        "name": check.name,
+        "kind": check.kind.value,
+        "command": check.command,
+    }
+    if check.kind is CheckKind.SCRIPT:
+        data.update(
+            interval=_number(check.interval),
+            timeout=None if check.timeout is None else _number(check.timeout),
+            rise=check.rise,
+            fall=check.fall,
+            init_fail=check.init_fail,
+            user=check.user,
+        )
+    return data
+
+
+def node_data(node: Node) -> dict[str, object]:
+    """A node as ``read_cluster`` reads it."""
+    return {
+        "address": node.address,
+        "instances": [instance_data(instance) for instance in node.instances],
+        "checks": [check_data(check) for check in node.checks],
+        "sync_groups": [
+            {
+                "name": group.name,
+                "members": list(group.members),
+                "tracking_weight": group.tracking_weight,
+                **_track_data(group.tracks),
+            }
+            for group in node.sync_groups
+        ],
+        "script_security": node.script_security,
+        "script_user": node.script_user,
+    }
