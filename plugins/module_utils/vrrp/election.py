@@ -34,7 +34,9 @@ separates its node from all others.
 The down timer is three advert intervals (``down_timer_adverts``) and the skew. It starts with the
 last advert accepted, so those who heard the same MASTER differ only by their skew. A MASTER that
 leaves in an orderly way (clean stop, FAULT) says so with priority 0, and only the skew remains.
-``preempt_delay`` postpones rule 3 while a weaker MASTER is heard.
+``preempt_delay`` postpones rule 3 while a weaker MASTER is heard. A version 3 backup takes over the
+MASTER's interval with its first advert; where its own is so much shorter that its first down timer
+ends before that advert comes, it becomes MASTER without having listened, ``nopreempt`` or not.
 
 **Why it ends.** The strongest MASTER never yields, and what hears it either stays BACKUP or is
 stronger and takes its place, so after finitely many steps the strongest MASTER is final; the same
@@ -71,6 +73,9 @@ from .model import Cluster, Instance, Node
 class VrrpState(enum.Enum):
     """The state of an instance. INIT: keepalived does not run. ABANDONED: it was killed while
     MASTER, and the VIPs are still on the interface."""
+
+    # Members are singletons; states are hashed too often for the hash of a name.
+    __hash__ = object.__hash__
 
     INIT = "INIT"
     BACKUP = "BACKUP"
@@ -343,6 +348,8 @@ class Member:
         self.interval = priority.advert_interval(it)
         self.adverts = priority.down_timer_adverts(owner, it)
         self.strength = _strength_of_address(source_address(owner, it))
+        # 1.4.5 and older took the skew from the base priority.
+        self.old = owner.keepalived_version < (2, 0, 0)
         self.hears: tuple[Member, ...] = ()
         self.unit: Unit
         self.base = priority.base_priority(it)
@@ -393,11 +400,16 @@ class Member:
         """Seconds of silence until takeover after adverts that came every ``interval``."""
         if self.instance.version == 2:
             interval = self.interval
-        return self.adverts * interval + priority.skew(self.instance, effective, interval)
+        return self.adverts * interval + self.skew(effective, interval)
 
     def skew(self, effective: int, interval: float) -> float:
         """Seconds until takeover after a farewell (priority 0)."""
-        return priority.skew(self.instance, effective, interval)
+        return priority.skew(self.instance, self.base if self.old else effective, interval)
+
+    def may_miss(self, other: Member, effective: int) -> bool:
+        """Whether the down timer can end before the first advert of ``other`` comes, when both
+        run version 3 with intervals far apart."""
+        return other.interval > self.down_interval(effective, self.interval)
 
 
 class Unit:
@@ -476,6 +488,17 @@ class _Air:
             for member in unit.members
             for other in self.heard(member)
         )
+
+    def may_miss_all(self, unit: Unit) -> bool:
+        """Whether MASTERs are heard, but perhaps all of them too late."""
+        audible = [(member, other) for member in unit.members for other in self.heard(member)]
+        return bool(audible) and all(
+            member.may_miss(other, self.strength(member)[0]) for member, other in audible
+        )
+
+    def shortest_interval(self, unit: Unit) -> float:
+        """The shortest advert interval of the MASTERs heard."""
+        return min(other.interval for member in unit.members for other in self.heard(member))
 
     def down_interval(self, unit: Unit) -> float:
         """The down timer that the heard adverts keep winding up."""
@@ -583,7 +606,7 @@ class Election:
         """The settled state after ``event``; where timing decides, the likeliest."""
         index = self._index_of(event)
         scope = self._scopes[index]
-        after, moment = self._begin(state, index, event)
+        after, (moment, *_others) = self._begin(state, index, event)
         seen = set()
         while True:
             following = next(self._steps(after, scope, moment, 0.0), None)
@@ -599,20 +622,22 @@ class Election:
     ) -> tuple[ClusterState, ...]:
         """Every settled state that can follow ``event`` when down timers that end within
         ``jitter`` seconds of each other may end in any order; what ``apply`` gives comes first."""
-        scope = self._scopes[self._index_of(event)]
-        after, begun = self._begin(state, self._index_of(event), event)
+        index = self._index_of(event)
+        after, begun = self._begin(state, index, event)
+        scope = self._scopes[index]
         settled: dict[ClusterState, None] = {}
-        seen = {begun}
-        waiting = [begun]
+        seen = set(begun)
+        waiting = list(reversed(begun))
         while waiting:
             moment = waiting.pop()
             following = list(self._steps(after, scope, moment, jitter))
             if not following:
                 settled[self._end(after, scope, moment)] = None
             # The likeliest goes on the stack last, so it is followed first.
-            fresh = [step for step in reversed(following) if step not in seen]
-            seen.update(fresh)
-            waiting.extend(fresh)
+            for step in reversed(following):
+                if step not in seen:
+                    seen.add(step)
+                    waiting.append(step)
             if len(seen) > _MOST_MOMENTS:
                 raise EndlessElectionError(", ".join(self.names))
         return tuple(settled)
@@ -623,8 +648,11 @@ class Election:
         except KeyError:
             raise IllegalEventError(event, "no such node") from None
 
-    def _begin(self, state: ClusterState, index: int, event: Event) -> tuple[ClusterState, _Moment]:
-        """The state with what the event itself does, and the timers it leaves running."""
+    def _begin(
+        self, state: ClusterState, index: int, event: Event
+    ) -> tuple[ClusterState, tuple[_Moment, ...]]:
+        """The state with what the event itself does, and the moments an election can begin with,
+        the likeliest first."""
         before = state.nodes[index]
         changed = _outward(before, event, self.checks_of_node[index])
         inward = list(before.states)
@@ -633,7 +661,8 @@ class Election:
             if trigger is not None:
                 for member in unit.members:
                     inward[member.position] = next_state(before.states[member.position], trigger)
-        changed = replace(changed, states=tuple(inward))
+        if inward != list(before.states):
+            changed = replace(changed, states=tuple(inward))
         after = ClusterState((*state.nodes[:index], changed, *state.nodes[index + 1 :]))
         scope = self._scopes[index]
         states = tuple(unit.state(after) for unit in scope)
@@ -642,7 +671,32 @@ class Election:
             self._deadline(state, after, unit, farewell) if now is VrrpState.BACKUP else -1.0
             for unit, now in zip(scope, states)
         )
-        return after, _Moment(states, deadlines)
+        return after, self._openings(state, after, scope, _Moment(states, deadlines))
+
+    def _openings(
+        self, before: ClusterState, after: ClusterState, scope: tuple[Unit, ...], moment: _Moment
+    ) -> tuple[_Moment, ...]:
+        """The moment itself, and those in which a unit that only now became BACKUP lets its down
+        timer end before it hears the MASTER, whose adverts are too far apart."""
+        fresh = [
+            (place, unit)
+            for place, unit in enumerate(scope)
+            if moment.states[place] is VrrpState.BACKUP
+            and unit.state(before) is not VrrpState.BACKUP
+        ]
+        if not fresh:
+            return (moment,)
+        air = _Air(after, scope, moment)
+        openings = [moment]
+        for place, unit in fresh:
+            if air.may_miss_all(unit):
+                hasty = [
+                    self._moved(after, scope, opening, unit, Trigger.DOWN_TIMER_EXPIRES)
+                    for opening in openings
+                ]
+                ends, interval = moment.deadlines[place], air.shortest_interval(unit)
+                openings = hasty + openings if 2 * ends < interval else openings + hasty
+        return tuple(openings)
 
     def _deadline(
         self, before: ClusterState, after: ClusterState, unit: Unit, farewell: bool
@@ -722,14 +776,17 @@ class Election:
 
     @staticmethod
     def _end(after: ClusterState, scope: tuple[Unit, ...], moment: _Moment) -> ClusterState:
-        nodes = list(after.nodes)
+        moved: dict[int, list[VrrpState]] = {}
         for unit, now in zip(scope, moment.states):
-            if unit.state(after) is now:
-                continue
-            states = list(nodes[unit.node].states)
-            for member in unit.members:
-                states[member.position] = now
-            nodes[unit.node] = replace(nodes[unit.node], states=tuple(states))
+            if unit.state(after) is not now:
+                states = moved.setdefault(unit.node, list(after.nodes[unit.node].states))
+                for member in unit.members:
+                    states[member.position] = now
+        if not moved:
+            return after
+        nodes = list(after.nodes)
+        for index, states in moved.items():
+            nodes[index] = replace(nodes[index], states=tuple(states))
         return ClusterState(tuple(nodes))
 
 
@@ -821,6 +878,52 @@ def _trigger(unit: Unit, before: NodeState, after: NodeState, event: Event) -> T
     if before.running and faulty != unit.faulty(before.failed):
         return Trigger.FAULT_BEGINS if faulty else Trigger.FAULT_ENDS
     return None
+
+
+def transition_table() -> str:
+    """``TRANSITIONS`` as a Markdown table."""
+    rows = ["| in state | when | goes to |", "|---|---|---|"]
+    for state, moves in TRANSITIONS.items():
+        for trigger, target in moves.items():
+            rows.append(f"| {state.value} | {trigger.value} | {target.value} |")
+    return "\n".join(rows)
+
+
+def transition_diagram() -> str:
+    """``TRANSITIONS`` as a Mermaid state diagram, one arrow for each pair of states."""
+    lines = ["stateDiagram-v2", "    [*] --> INIT"]
+    for state, moves in TRANSITIONS.items():
+        for target in dict.fromkeys(moves.values()):
+            causes = " / ".join(t.value for t, to in moves.items() if to is target)
+            lines.append(f"    {state.value} --> {target.value}: {causes}")
+    return "\n".join(lines)
+
+
+def document() -> str:
+    """The text of ``docs/election.md``."""
+    theory = (__doc__ or "").replace("``", "`")
+    summary, _, essay = theory.partition("\n\n")
+    essay = essay.partition("=\n\n")[2]
+    return "\n".join(
+        (
+            "<!-- Generated from plugins/module_utils/vrrp/election.py; do not edit. -->",
+            "# The election",
+            "",
+            summary,
+            "",
+            "## Every transition",
+            "",
+            "```mermaid",
+            transition_diagram(),
+            "```",
+            "",
+            transition_table(),
+            "",
+            "## Theory of operation",
+            "",
+            essay.rstrip() + "\n",
+        )
+    )
 
 
 @functools.lru_cache(maxsize=64)

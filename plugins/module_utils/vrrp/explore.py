@@ -45,7 +45,8 @@ cluster apart, each step without loss:
    depends on the two alone. Leave the others down, cut the link of one, start both, let the same
    checks fail, heal the link: both stay MASTER.
 
-   A needless move is of the same kind: what held back the taker was the holder or nothing.
+   A needless move is of the same kind: the taker was not held back by the holder, which then
+   yielded to it.
 
    The other way round, a pair's sequence of events is one of the cluster's: the others are stopped.
 
@@ -65,7 +66,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Iterator, Sequence, Tuple
+from typing import Collection, Iterator, Sequence, Tuple
 
 from . import priority
 from .election import (
@@ -95,8 +96,9 @@ NEEDLESS_MOVE = "needless-move"
 
 SEARCH_LIMIT = 50_000
 """Transitions tried at most in a component that cannot be reduced to pairs."""
-_TRACE_LIMIT = 4_000
-"""Transitions tried at most for the shortest trace, in the component and then in a pair."""
+_TRACE_LIMIT = 20_000
+"""Transitions tried at most for the shortest traces, divided by the number of nodes: first in the
+component, then in a pair."""
 _SMALL = 5
 """Up to this many nodes, outcomes cover every set of lost nodes; above, single ones and pairs."""
 
@@ -245,31 +247,42 @@ class _Component:
             return [self._told(path, (path.pair,), ()) for path in search.found.values()], complete
         pairs = _Pairs(self.election.units)
         return [
-            self._explained(service, kind, shown)
+            discovery
             for service in self.services
-            for kind, shown in pairs.judge(service)
+            for discovery in self._explained(service, dict(pairs.judge(service)))
         ], True
 
-    def _explained(self, service: _Service, kind: str, shown: Sequence[_Shown]) -> Discovery:
-        """The discovery with the shortest trace that the limits allow."""
-        names = tuple((self.names[one.first], self.names[one.second]) for one in shown)
-        path = self._shortest(service, kind)
-        if path is not None:
-            return self._told(path, names, ())
-        down = tuple(name for name in self.names if name not in names[0])
-        pair = _Component(
-            Cluster(tuple(node for node in self.cluster.nodes if node.name in names[0]))
-        )
-        part = next(one for one in pair.services if set(service.addresses) <= set(one.addresses))
-        known = pair._shortest(part, kind) or _constructed(
-            pair.election, part, kind, shown[0], names[0]
-        )
-        return pair._told(known, names, down)
+    def _explained(
+        self, service: _Service, judged: dict[str, tuple[_Shown, ...]]
+    ) -> Iterator[Discovery]:
+        """The discoveries with the shortest traces that the limits allow."""
+        paths = self._shortest(service, judged)
+        for kind, shown in judged.items():
+            pairs = tuple((self.names[one.first], self.names[one.second]) for one in shown)
+            if kind in paths:
+                yield self._told(paths[kind], pairs, ())
+            else:
+                yield self._explained_by_two(service, kind, shown[0], pairs)
 
-    def _shortest(self, service: _Service, kind: str) -> _Path | None:
+    def _explained_by_two(
+        self, service: _Service, kind: str, shown: _Shown, pairs: tuple[tuple[str, str], ...]
+    ) -> Discovery:
+        two = pairs[0]
+        down = tuple(name for name in self.names if name not in two)
+        pair = _Component(Cluster(tuple(n for n in self.cluster.nodes if n.name in two)))
+        part = next(one for one in pair.services if set(service.addresses) <= set(one.addresses))
+        path = pair._shortest(part, (kind,)).get(kind)
+        if path is None:
+            path = _constructed(pair.election, part, kind, shown, two)
+        asked = replace(part, addresses=service.addresses)
+        return pair._told(replace(path, service=asked), pairs, down)
+
+    def _shortest(self, service: _Service, kinds: Collection[str]) -> dict[str, _Path]:
+        if not kinds:
+            return {}
         search = _Search(self.election, (service,))
-        search.run(_TRACE_LIMIT, (service.addresses, kind))
-        return search.found.get((service.addresses, kind))
+        search.run(_TRACE_LIMIT // len(self.names), {(service.addresses, kind) for kind in kinds})
+        return {kind: path for (_addresses, kind), path in search.found.items() if kind in kinds}
 
     def _told(
         self, path: _Path, pairs: tuple[tuple[str, str], ...], down: tuple[str, ...]
@@ -414,11 +427,23 @@ class _Pairs:
                     continue
                 for taker in service.units:
                     for now in self.profiles[taker.index]:
-                        if (
-                            taker.starts_as_master or not self._held_back(taker, now, holder, held)
-                        ) and self._yields(holder, held, taker, now):
+                        if self._takes_over(taker, now, holder, held) and self._yields(
+                            holder, held, taker, now
+                        ):
                             yield _Shown(holder.node, taker.node, held.failed, now.failed)
                             break
+
+    def _takes_over(self, taker: Unit, now: _Profile, holder: Unit, held: _Profile) -> bool:
+        """Whether a unit that starts can become MASTER beside the holder."""
+        audible = self._audible.get((taker.index, holder.index), [])
+        return (
+            taker.starts_as_master
+            or not self._held_back(taker, now, holder, held)
+            or all(
+                member.may_miss(other, now.effective[here])
+                for here, _there, member, other in audible
+            )
+        )
 
     def _held_back(self, unit: Unit, mine: _Profile, master: Unit, theirs: _Profile) -> bool:
         return any(
@@ -462,17 +487,19 @@ class _Search:
         self._roots: dict[ClusterState, tuple[str, ...]] = {}
         self._waiting: deque[ClusterState] = deque()
 
-    def run(self, limit: int, wanted: _Key | None = None) -> bool:
-        """Search until ``wanted`` is found or everything is visited, True, or ``limit`` transitions
-        are tried, False."""
+    def run(self, limit: int, wanted: set[_Key] | None = None) -> bool:
+        """Search until all ``wanted`` is found or everything is visited, True, or ``limit``
+        transitions are tried, False."""
         for started in (self._election.names, self._election.names[::-1]):
             state = healthy_start(self._election, started)
             self._roots.setdefault(state, started)
             self._arrive(state, None)
         tried = 0
-        while self._waiting and (wanted is None or wanted not in self.found):
+        while self._waiting:
             state = self._waiting.popleft()
             for event in self._election.legal_events(state):
+                if wanted is not None and wanted <= self.found.keys():
+                    return True
                 tried += 1
                 for after in self._election.settlements(state, event):
                     self._arrive(after, (state, event))
@@ -622,7 +649,7 @@ def _words(election: Election, path: _Path, down: tuple[str, ...]) -> Iterator[s
         yield f"{_listed(down)} {'is' if len(down) == 1 else 'are'} down"
     holders = _holders(election, path.service, path.states[0])
     yield (
-        f"keepalived starts on {', then on '.join(path.started)}; all is well; "
+        f"keepalived starts on {_in_turn(path.started)}; all is well; "
         f"{_listed(holders) or 'nobody'} {'hold' if len(holders) > 1 else 'holds'} {vip}"
     )
     moved = False
@@ -659,6 +686,12 @@ def _verdict(path: _Path, vip: str, holders: tuple[str, ...], moved: bool) -> st
 def _vip(service: _Service) -> str:
     kind = "VIP" if len(service.addresses) == 1 else "VIPs"
     return f"{kind} {_listed(service.addresses)}"
+
+
+def _in_turn(names: Sequence[str]) -> str:
+    if len(names) < 4:
+        return ", then on ".join(names)
+    return f"{_listed(names)}, in this order"
 
 
 def _listed(names: Sequence[str]) -> str:
