@@ -35,6 +35,7 @@ from .vrrp.model import (
     Authentication,
     Check,
     CheckKind,
+    Cluster,
     Instance,
     ModelError,
     Node,
@@ -1020,6 +1021,32 @@ def parse(
         for f in tree.findings
     )
     return Parsed(node, located + tuple(reader.findings), reader.lines)
+
+
+def parse_cluster(
+    texts: Mapping[str, str],
+    addresses: Mapping[str, str] | None = None,
+    keepalived_version: tuple[int, ...] = (2, 2, 7),
+) -> tuple[Cluster, tuple[Finding, ...], dict[str, Mapping[tuple[str, str], int]]]:
+    """The cluster that these files describe, node name to text, with the findings of reading them
+    and, for each node, where its options stand.
+
+    Raises ModelError for what is no text at all, naming node and line.
+    """
+    parsed = []
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise ModelError(f"configs.{name}", "is not the text of a keepalived.conf")
+        address = (addresses or {}).get(name, "")
+        try:
+            parsed.append(parse(text, name, address=address, keepalived_version=keepalived_version))
+        except ConfError as error:
+            raise ModelError(f"configs.{name}", str(error)) from error
+    return (
+        Cluster(tuple(one.node for one in parsed)),
+        tuple(item for one in parsed for item in one.findings),
+        {one.node.name: one.lines for one in parsed},
+    )
 
 
 def _multicast_source(statements: Iterable[Statement]) -> str:

@@ -25,7 +25,7 @@ from typing import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Tu
 
 from . import priority
 from .election import EndlessElectionError, addresses_of, plain_address, source_address
-from .explore import Discovery, Exploration, Outcome, explore
+from .explore import Discovery, Exploration, Outcome, describe, explore
 from .findings import CATALOGUE, Finding, Rule, Severity, finding
 from .model import Check, CheckKind, Cluster, Instance, Node, State, Track
 
@@ -42,9 +42,37 @@ class Report:
     findings: tuple[Finding, ...]
     outcomes: tuple[Outcome, ...] = ()
 
+    def as_data(self) -> dict[str, object]:
+        """Findings and outcomes as the modules return them."""
+        return {
+            "findings": [item.as_data() for item in self.findings],
+            "outcomes": [
+                {
+                    "failures": [describe(event) for event in outcome.failures],
+                    "holders": {address: list(names) for address, names in outcome.holders},
+                }
+                for outcome in self.outcomes
+            ],
+        }
+
+    def as_text(self, least: Severity) -> str:
+        """The findings of at least this severity for a person to read, worst first."""
+        shown = [item for item in self.findings if item.severity.rank <= least.rank]
+        return "\n\n".join(map(_paragraph, shown))
+
     def reaches(self, severity: Severity) -> bool:
         """Whether a finding is at least this severe."""
         return any(found.severity.rank <= severity.rank for found in self.findings)
+
+
+def _paragraph(found: Finding) -> str:
+    where = [found.node, found.instance, f"line {found.line}" if found.line else ""]
+    place = ", ".join(filter(None, where))
+    lines = [f"{found.severity.value}: {found.id}" + (f" ({place})" if place else "")]
+    lines.append("  " + found.message)
+    lines += [f"    {number}. {event}" for number, event in enumerate(found.trace, start=1)]
+    lines.append("  Fix: " + found.fix)
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)

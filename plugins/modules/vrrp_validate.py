@@ -1,0 +1,225 @@
+#!/usr/bin/python
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vrrp_validate
+short_description: Prove that a keepalived cluster fails over, before an outage does
+version_added: 0.1.0
+description:
+  - Reads the keepalived configuration of all nodes, searches every state that failures can lead
+    to, and says where an address would stay on a node that cannot serve, or be on two nodes.
+  - Each finding has a cause, the shortest list of events that shows the harm, and a fix with
+    numbers. C(keepalived -t) cannot say any of this, since it sees one node only.
+  - Touches no host. Run it once, on the controller.
+author:
+  - mycat.ha maintainers (@mycat-ha)
+options:
+  configs:
+    description:
+      - For each node the text of its keepalived.conf, at most 1 MiB each.
+      - Lines that begin with V(@name) hold where the first part of the node's name is V(name).
+      - The order of the nodes is their order of preference in traces.
+      - Either this or O(nodes) is required.
+    type: dict
+  nodes:
+    description:
+      - For each node the list of its vrrp_instances, which is what
+        M(mycat.ha.vrrp_plan#module) returns as RV(mycat.ha.vrrp_plan#module:instances), or a
+        dictionary with C(address), C(instances), C(checks), C(sync_groups), C(script_security)
+        and C(script_user).
+      - The names in an instance are those of keepalived.conf. A list under C(track_script),
+        C(track_file), C(track_process) or C(track_interface) holds names, or dictionaries with
+        C(name), C(weight) and C(reverse).
+      - Without C(checks), every check that is tracked counts as defined.
+      - Values here are logged; a cluster with an C(auth_pass) is better given as O(configs).
+    type: dict
+  addresses:
+    description:
+      - For each node the address its adverts come from, where the configuration does not say.
+      - Addresses decide between equal priorities, and show faults in lists of unicast peers.
+    type: dict
+    default: {}
+  keepalived_version:
+    description: The version of keepalived that runs on the nodes.
+    type: str
+    default: 2.2.7
+  fail_on:
+    description:
+      - The least severe finding that fails the task.
+    type: str
+    choices: [error, warning, never]
+    default: error
+attributes:
+  check_mode:
+    support: full
+    description: It changes nothing in any mode.
+  diff_mode:
+    support: none
+    description: There is nothing to compare with.
+seealso:
+  - module: mycat.ha.vrrp_plan
+"""
+
+EXAMPLES = r"""
+- name: Read what is on the load balancers
+  ansible.builtin.slurp:
+    src: /etc/keepalived/keepalived.conf
+  register: conf
+
+- name: Prove that it fails over
+  mycat.ha.vrrp_validate:
+    configs: >-
+      {{ dict(ansible_play_hosts | zip(ansible_play_hosts
+         | map('extract', hostvars, ['conf', 'content']) | map('b64decode'))) }}
+    fail_on: warning
+  delegate_to: localhost
+  run_once: true
+
+- name: See why a pair does not fail over
+  mycat.ha.vrrp_validate:
+    nodes:
+      lb1:
+        - {name: VI_1, virtual_router_id: 51, interface: eth0, priority: 100,
+           track_script: [{name: chk_haproxy, weight: 2}], virtual_ipaddress: [192.0.2.100/24]}
+      lb2:
+        - {name: VI_1, virtual_router_id: 51, interface: eth0, priority: 90,
+           track_script: [{name: chk_haproxy, weight: 2}], virtual_ipaddress: [192.0.2.100/24]}
+    addresses:
+      lb1: 192.0.2.11
+      lb2: 192.0.2.12
+    fail_on: never
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+ok:
+  description:
+    - Whether no finding is as severe as O(fail_on), or with V(never), whether none is an error.
+  returned: always, unless the options themselves are wrong
+  type: bool
+  sample: false
+findings:
+  description: What was found, worst first. The ids are explained in docs/rules.md.
+  returned: always, unless the options themselves are wrong
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The stable name of the rule.
+      type: str
+      sample: no-failover
+    severity:
+      description: One of error, warning and info.
+      type: str
+      sample: error
+    node:
+      description: The node to look at; empty if none is meant.
+      type: str
+      sample: lb1
+    instance:
+      description: The vrrp_instance, script or other block; empty if none is meant.
+      type: str
+      sample: VI_1
+    message:
+      description: What is wrong.
+      type: str
+      sample: >-
+        VIP 192.0.2.100 stays on lb1, which is unhealthy; lb2 is healthy. Cause: weight-below-gap on
+        lb1.
+    fix:
+      description: What to change, with numbers.
+      type: str
+      sample: Set the weight to at least 11 on all nodes, or set the priority of lb2 to at least 99.
+    trace:
+      description: The shortest list of events that shows the harm; empty for a cause.
+      type: list
+      elements: str
+      sample:
+        - keepalived starts on lb1, then on lb2; all is well; lb1 holds VIP 192.0.2.100
+        - chk_haproxy fails on lb1
+        - VIP 192.0.2.100 stays on lb1, which is unhealthy; lb2 is healthy
+    line:
+      description: The line of the node's keepalived.conf; null with O(nodes).
+      type: int
+      sample: 12
+outcomes:
+  description: Who holds which address after which failures.
+  returned: always, unless the options themselves are wrong
+  type: list
+  elements: dict
+  contains:
+    failures:
+      description: The failures, one after the other; none means all is well.
+      type: list
+      elements: str
+      sample: [lb1 loses power]
+    holders:
+      description: For each address the nodes that hold it then.
+      type: dict
+      sample: {192.0.2.100: [lb2]}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import parse_cluster
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import options
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import Severity
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.rules import Report, validate
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.structured import read_cluster
+
+
+def argument_spec() -> dict:
+    return {
+        # A keepalived.conf may hold an auth_pass.
+        "configs": {"type": "dict", "no_log": True},
+        "nodes": {"type": "dict"},
+        "addresses": {"type": "dict", "default": {}},
+        "keepalived_version": {"type": "str", "default": "2.2.7"},
+        "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
+    }
+
+
+def judge(params: dict) -> Report:
+    """The report on what the options describe. Raises ModelError."""
+    version = options.version("keepalived_version", params["keepalived_version"])
+    given = params["nodes"] if params["configs"] is None else params["configs"]
+    addresses = {
+        name: options.address(f"addresses.{name}", address)
+        for name, address in params["addresses"].items()
+    }
+    for name in addresses:
+        if name not in given:
+            raise ModelError(f"addresses.{name}", "is not the name of a node given here")
+    if params["configs"] is None:
+        cluster, reading = read_cluster(params["nodes"], addresses, version)
+        return validate(cluster, reading)
+    cluster, reading, lines = parse_cluster(params["configs"], addresses, version)
+    return validate(cluster, reading, lines)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        mutually_exclusive=[("configs", "nodes")],
+        required_one_of=[("configs", "nodes")],
+        supports_check_mode=True,
+    )
+    try:
+        report = judge(module.params)
+    except ModelError as error:
+        module.fail_json(msg=str(error))
+    fail_on = module.params["fail_on"]
+    limit = Severity.ERROR if fail_on == "never" else Severity(fail_on)
+    result = dict(report.as_data(), ok=not report.reaches(limit), changed=False)
+    if fail_on == "never" or result["ok"]:
+        module.exit_json(**result)
+    module.fail_json(msg=f"This configuration does not hold.\n\n{report.as_text(limit)}", **result)
+
+
+if __name__ == "__main__":
+    main()
