@@ -313,6 +313,8 @@ def check_status_command(settings, deadline):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            # COLUMNS would make ps cut its lines, and the script remove the pid file as stale.
+            env={"PATH": os.defpath, "LC_ALL": "C"},
             start_new_session=True,
         )
     except OSError as error:

@@ -1,0 +1,61 @@
+# Commands of the checkout; each installs what it needs. Start with: make demo
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# A checkout's own settings, whatever the caller's environment holds.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PYTHONPATH := $(CURDIR)/tests
+
+BRAIN := plugins/module_utils/vrrp plugins/module_utils/keepalived_conf.py plugins/module_utils/addresses.py
+SCENARIO ?= default
+
+.PHONY: help venv demo demo-down check lint types units sanity build molecule test clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+# The stamp is written last, so an install that was cut off starts again.
+venv: $(VENV)/.stamp
+$(VENV)/.stamp: requirements-dev.txt
+	@echo 'venv: installing the development tools into $(VENV) (about a minute)'
+	tools/venv "$(PYTHON)" $(VENV)
+	touch $@
+
+demo: venv ## Start five hosts, set them up, kill HAProxy on the VIP's holder, measure
+	@tools/demo/run
+
+demo-down: venv ## Remove the hosts of the demo
+	ansible-playbook -i tools/demo/inventory.yml tools/demo/down.yml
+
+check: lint types units ## The fast part of the tests: lint, types, unit tests
+
+lint: venv
+	ruff check .
+	ruff format --check .
+	ansible-lint --offline --profile production
+
+types: venv
+	mypy $(BRAIN)
+
+units: venv
+	pytest -q
+
+sanity: venv ## ansible-test sanity, on a copy of the tree
+	tools/sanity
+
+build: venv ## Build the collection, install it into an empty path, use it from there
+	tools/build
+
+molecule: venv ## Run one Molecule scenario (SCENARIO=default)
+	molecule test -s $(SCENARIO)
+
+test: check sanity build ## Everything
+	$(MAKE) molecule SCENARIO=default
+
+clean: ## Remove what the commands above left in the checkout
+	rm -rf $(VENV) .build .cache .demo .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis

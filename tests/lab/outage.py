@@ -1,0 +1,40 @@
+"""Measure from a client host what a failure costs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .hosts import Host
+
+_PROBE = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Outage:
+    """``outage_s``: the longest time (s) without a MySQL greeting arriving at the client."""
+
+    outage_s: float
+    connections_ok: int
+    connections_failed: int
+    failures: tuple[str, ...]
+
+
+def measure(client: Host, vip: str, failure: Callable[[], object], seconds: float = 6.0) -> Outage:
+    """Probe ``vip`` from ``client`` for ``seconds``; call ``failure`` once greetings arrive."""
+    command = client.argv("python3", "-", vip, f"--seconds={seconds}", stdin=True)
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as probe:
+        assert probe.stdin
+        assert probe.stdout
+        probe.stdin.write(_PROBE)
+        probe.stdin.close()
+        if "ready" not in probe.stdout.readline():
+            raise RuntimeError(f"{vip} sends no MySQL greeting to {client.name}")
+        failure()
+        result = json.loads(probe.stdout.readline())
+    return Outage(**{**result, "failures": tuple(result["failures"])})
