@@ -88,8 +88,8 @@ options:
     suboptions:
       name:
         description:
-          - The name of the check's C(vrrp_script), and of its C(vrrp_track_file) if
-            O(checks[].event).
+          - The name of the check's C(vrrp_script). With O(checks[].event), its tracked file has
+            this name and C(_process).
         type: str
         required: true
       weight:
@@ -188,17 +188,18 @@ instances:
         interface: eth0
         priority: 254
         nopreempt: true
-        virtual_router_id: 185
+        virtual_router_id: 215
         version: 3
         advert_int: 1
-        track_file: [{name: haproxy, weight: 0}]
         track_script: [{name: haproxy, weight: 0}]
+        track_file: [{name: haproxy_process, weight: 0}]
         virtual_ipaddress: [192.0.2.100/24]
         unicast_src_ip: 192.0.2.11
         unicast_peer: [192.0.2.12]
 checks:
   description:
-    - The checks to define on every node. RV(checks[].kind) is V(track_file) or V(track_script).
+    - The checks to define on every node, without their commands. RV(checks[].kind) is
+      V(track_script), or V(track_file) for a file that holds 1 while the process is down.
     - Times are seconds. The command of a script has to answer, or give up, within
       RV(checks[].deadline) by itself; RV(checks[].timeout) is keepalived's own and may be
       coarser.
@@ -207,14 +208,14 @@ checks:
   elements: dict
   sample:
     - name: haproxy
-      kind: track_file
-    - name: haproxy
       kind: track_script
       interval: 1
       timeout: 1
       deadline: 0.5
       rise: 2
       fall: 1
+    - name: haproxy_process
+      kind: track_file
 bounds:
   description:
     - The longest time in seconds without service, as long as a healthy node is left. Null where

@@ -29,12 +29,14 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Iterator, Sequence
 
 from .findings import Finding, Severity
 from .model import Check, CheckKind, Cluster, Instance, ModelError, Node, Track
 from .request import ROUTER_IDS, Mode, Preempt, RankedCheck, Request
+from .rules import Report, validate
+from .structured import check_data, instance_data
 from .timing import EVENT, Span, clean_stop, polled, silence
 
 TOP_PRIORITY = 254
@@ -76,36 +78,29 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Plan:
-    """The planned cluster, what it promises, and what the operator should know about it."""
+    """The planned cluster, what it promises, and what the validator and the plan say about it."""
 
     cluster: Cluster
     bounds: Bounds
     poll: Poll | None
-    findings: tuple[Finding, ...]
+    report: Report
 
     def as_data(self) -> dict[str, object]:
         """The plan as ``vrrp_plan`` returns it."""
         return {
             "instances": {
-                node.name: [_instance_data(instance) for instance in node.instances]
+                node.name: [instance_data(instance) for instance in node.instances]
                 for node in self.cluster.nodes
             },
             "checks": [self._check_data(check) for check in self.cluster.nodes[0].checks],
             "bounds": asdict(self.bounds),
-            "findings": [_finding_data(finding) for finding in self.findings],
-            "outcomes": [],
+            **self.report.as_data(),
         }
 
     def _check_data(self, check: Check) -> dict[str, object]:
-        data: dict[str, object] = {"name": check.name, "kind": check.kind.value}
+        data = check_data(check)
         if check.kind is CheckKind.SCRIPT and self.poll:
-            data.update(
-                interval=_whole(check.interval),
-                timeout=_whole(check.timeout or check.interval),
-                deadline=self.poll.deadline,
-                rise=check.rise,
-                fall=check.fall,
-            )
+            data["deadline"] = self.poll.deadline
         return data
 
 
@@ -114,15 +109,34 @@ def make_plan(request: Request) -> Plan:
 
     Raises ModelError for what cannot be had; its text names the nearest thing that can.
     """
+    return _proven(draft(request), request)
+
+
+def draft(request: Request) -> Plan:
+    """The plan without its proof; the report holds what the plan itself has to say."""
     ranks = _rank(request)
     advert, poll = _timers(request, ranks)
-    cluster = _cluster(request, ranks, advert, poll)
     return Plan(
-        cluster=cluster,
+        cluster=_cluster(request, ranks, advert, poll),
         bounds=_bounds(request, ranks, advert, poll),
         poll=poll,
-        findings=tuple(_notes(request, ranks, advert)),
+        report=Report(tuple(_notes(request, ranks, advert))),
     )
+
+
+def _proven(plan: Plan, request: Request) -> Plan:
+    """The plan with the validator's report. Raises ModelError if the plan does not hold, which
+    would be a defect of this module."""
+    report = validate(plan.cluster)
+    if report.reaches(Severity.ERROR):
+        raise ModelError("plan", f"does not hold, please report it: {report.findings[0].message}")
+    wished = set()
+    if request.preempt is Preempt.PREFERRED:
+        wished.add("needless-move")
+    if request.mode is Mode.KILL:
+        wished.add("no-check")
+    found = tuple(item for item in report.findings if item.id not in wished)
+    return replace(plan, report=replace(report, findings=plan.report.findings + found))
 
 
 # --- who is preferred ----------------------------------------------------------------------
@@ -466,30 +480,28 @@ def _cluster(request: Request, ranks: _Ranks, advert: float, poll: Poll | None) 
 def _checks(request: Request, poll: Poll | None) -> tuple[Check, ...]:
     if poll is None:
         return ()
-    checks = []
-    for check in request.checks:
-        if check.event:
-            checks.append(Check(check.name, CheckKind.FILE))
-        checks.append(
-            Check(
-                check.name,
-                CheckKind.SCRIPT,
-                interval=poll.interval,
-                timeout=poll.interval,
-                rise=2,
-                fall=poll.fall,
-            )
+    scripts = tuple(
+        Check(
+            check.name,
+            CheckKind.SCRIPT,
+            interval=poll.interval,
+            timeout=poll.interval,
+            rise=2,
+            fall=poll.fall,
         )
-    return tuple(checks)
+        for check in request.checks
+    )
+    files = tuple(Check(check.file_name, CheckKind.FILE) for check in request.checks if check.event)
+    return scripts + files
 
 
 def _tracks(request: Request, ranks: _Ranks) -> tuple[Track, ...]:
-    tracks = []
-    for check, weight in zip(request.checks, ranks.weights):
-        if check.event:
-            tracks.append(Track(check.name, CheckKind.FILE, weight))
-        tracks.append(Track(check.name, CheckKind.SCRIPT, weight))
-    return tuple(tracks)
+    weighed = list(zip(request.checks, ranks.weights))
+    scripts = tuple(Track(check.name, CheckKind.SCRIPT, weight) for check, weight in weighed)
+    files = tuple(
+        Track(check.file_name, CheckKind.FILE, weight) for check, weight in weighed if check.event
+    )
+    return scripts + files
 
 
 def _notes(request: Request, ranks: _Ranks, advert: float) -> Iterator[Finding]:
@@ -519,43 +531,3 @@ def _notes(request: Request, ranks: _Ranks, advert: float) -> Iterator[Finding]:
             "Mode kill notices a HAProxy that ends, not one that hangs.",
             "Write mode: fault, which notices both.",
         )
-
-
-def _whole(value: float) -> float:
-    """Whole seconds as an integer: keepalived before 2.3.2 reads no fraction."""
-    return int(value) if value == int(value) else value
-
-
-def _instance_data(instance: Instance) -> dict[str, object]:
-    data: dict[str, object] = {
-        "name": instance.name,
-        "state": instance.state.value,
-        "interface": instance.interface,
-        "priority": instance.priority,
-        "nopreempt": instance.nopreempt,
-        "virtual_router_id": instance.virtual_router_id,
-        "version": instance.version,
-        "advert_int": _whole(instance.advert_int),
-        "virtual_ipaddress": list(instance.virtual_ipaddress),
-        "unicast_src_ip": instance.unicast_src_ip,
-        "unicast_peer": list(instance.unicast_peer or ()),
-    }
-    for kind in (CheckKind.FILE, CheckKind.SCRIPT):
-        data[kind.value] = [
-            {"name": track.check, "weight": track.weight}
-            for track in instance.tracks
-            if track.kind is kind
-        ]
-    return data
-
-
-def _finding_data(finding: Finding) -> dict[str, object]:
-    return {
-        "id": finding.id,
-        "severity": finding.severity.value,
-        "node": finding.node,
-        "instance": finding.instance,
-        "message": finding.message,
-        "fix": finding.fix,
-        "trace": list(finding.trace),
-    }

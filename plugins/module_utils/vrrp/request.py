@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-import math
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Mapping, Sequence, Union
+from typing import Any, Callable, Mapping, Sequence, Union
 
+from . import options
 from .model import ModelError
 
 MOST_NODES = 100
@@ -24,9 +24,7 @@ LOWEST_WEIGHT = -253
 
 InterfaceAddress = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 
-_NAME = re.compile(r"\w[\w.:-]{0,63}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4}")
-_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){1,3}")
 
 
 class Mode(enum.Enum):
@@ -70,6 +68,12 @@ class RankedCheck:
     name: str
     weight: int | None = None
     event: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """The name of the tracked file. It differs from the script's, since either can fail
+        without the other: a process that hangs has not ended."""
+        return f"{self.name}_process"
 
 
 @dataclass(frozen=True)
@@ -115,22 +119,12 @@ def virtual_address(where: str, value: object) -> InterfaceAddress:
             raise ValueError
         address = ipaddress.ip_interface(value)
     except ValueError:
-        raise ModelError(
-            where,
-            f"{_shown(value)} is not an address with its prefix; write one like 192.0.2.100/24",
-        ) from None
+        raise options.wrong(where, value, "an address and its prefix like 192.0.2.100/24") from None
     return _usable(where, address)
 
 
 def _host_address(where: str, value: object) -> str:
-    try:
-        if not isinstance(value, str) or "%" in value:
-            raise ValueError
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        raise ModelError(
-            where, f"{_shown(value)} is not an address; write one like 192.0.2.11, without a prefix"
-        ) from None
+    address = ipaddress.ip_address(options.address(where, value))
     return str(_usable(where, ipaddress.ip_interface(address)).ip)
 
 
@@ -156,76 +150,25 @@ def _usable(where: str, address: InterfaceAddress) -> InterfaceAddress:
     return address
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _wrong(where: str, value: object, wanted: str) -> ModelError:
-    return ModelError(where, f"is {_shown(value)}; write {wanted}")
-
-
-def _mapping(where: str, value: object, options: Iterable[str]) -> Mapping[str, object]:
-    options = tuple(options)
-    if not isinstance(value, Mapping):
-        raise _wrong(where, value, "a dictionary with " + ", ".join(options))
-    for key in value:
-        if key not in options:
-            raise ModelError(f"{where}.{key}", f"is not known here; write {', '.join(options)}")
-    return value
-
-
-def _items(where: str, value: object) -> Iterable[tuple[str, object]]:
-    """The items of a list, each with the name by which a problem with it is reported."""
-    if not isinstance(value, (list, tuple)):
-        raise _wrong(where, value, "a list")
-    return ((f"{where}[{index}]", item) for index, item in enumerate(value))
-
-
-def _name(where: str, value: object) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ModelError(
-            where,
-            f"{_shown(value)} is not a name; write at most 64 letters, digits and . _ - :, first "
-            "a letter or a digit",
-        )
-    return value
-
-
-def _integer(where: str, value: object, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise _wrong(where, value, f"a whole number from {least} to {most}")
-    return value
-
-
 def _budget(where: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise _wrong(where, value, "a number of seconds above 0")
-    return float(value)
-
-
-def _choice(where: str, value: object, choices: Sequence[str]) -> str:
-    if value not in choices:
-        raise _wrong(where, value, "one of " + ", ".join(choices))
-    return str(value)
+    seconds = options.seconds(where, value)
+    if not seconds:
+        raise options.wrong(where, value, "a number of seconds above 0")
+    return seconds
 
 
 def _mode(where: str, value: object) -> Mode:
-    return Mode(_choice(where, value, [mode.value for mode in Mode]))
+    return Mode(options.choice(where, value, [mode.value for mode in Mode]))
 
 
 def _preempt(where: str, value: object) -> Preempt:
-    return Preempt(_choice(where, value, [preempt.value for preempt in Preempt]))
-
-
-def _version(where: str, value: object) -> tuple[int, ...]:
-    if not isinstance(value, str) or not _VERSION.fullmatch(value):
-        raise _wrong(where, value, "a version like 2.2.7")
-    return tuple(int(part) for part in value.split("."))
+    return Preempt(options.choice(where, value, [preempt.value for preempt in Preempt]))
 
 
 def _router_ids(where: str, value: object) -> tuple[int, ...]:
-    return tuple(_integer(at, item, 1, ROUTER_IDS) for at, item in _items(where, value))
+    return tuple(
+        options.integer(at, item, 1, ROUTER_IDS) for at, item in options.items(where, value)
+    )
 
 
 def _unique(option: str, key: str, values: Sequence[object]) -> None:
@@ -240,14 +183,14 @@ def _unique(option: str, key: str, values: Sequence[object]) -> None:
 
 def _nodes(value: object) -> tuple[PlannedNode, ...]:
     nodes = []
-    for where, item in _items("nodes", value):
-        node = _mapping(where, item, ("name", "address", "interface"))
+    for where, item in options.items("nodes", value):
+        node = options.mapping(where, item, ("name", "address", "interface"))
         interface = node.get("interface") or ""
         nodes.append(
             PlannedNode(
-                name=_name(f"{where}.name", node.get("name")),
+                name=options.word(f"{where}.name", node.get("name")),
                 address=_host_address(f"{where}.address", node.get("address")),
-                interface=_name(f"{where}.interface", interface) if interface else "",
+                interface=options.word(f"{where}.interface", interface) if interface else "",
             )
         )
     if len(nodes) < 2:
@@ -270,8 +213,8 @@ def _vips(value: object, nodes: Sequence[PlannedNode]) -> tuple[VirtualAddress, 
     owners = {node.address: node.name for node in nodes}
     family = _family(nodes[0].address)
     vips = []
-    for where, item in _items("vips", value):
-        vip = _mapping(where, item, ("address", "name", "virtual_router_id"))
+    for where, item in options.items("vips", value):
+        vip = options.mapping(where, item, ("address", "name", "virtual_router_id"))
         address = virtual_address(f"{where}.address", vip.get("address"))
         host = str(address.ip)
         if host in owners:
@@ -290,10 +233,12 @@ def _vips(value: object, nodes: Sequence[PlannedNode]) -> tuple[VirtualAddress, 
         vips.append(
             VirtualAddress(
                 address=str(address),
-                name=_name(f"{where}.name", vip.get("name") or "vip_" + re.sub(r"\W", "_", host)),
+                name=options.word(
+                    f"{where}.name", vip.get("name") or "vip_" + re.sub(r"\W", "_", host)
+                ),
                 virtual_router_id=None
                 if router_id is None
-                else _integer(f"{where}.virtual_router_id", router_id, 1, ROUTER_IDS),
+                else options.integer(f"{where}.virtual_router_id", router_id, 1, ROUTER_IDS),
             )
         )
     if not vips:
@@ -307,19 +252,23 @@ def _vips(value: object, nodes: Sequence[PlannedNode]) -> tuple[VirtualAddress, 
 
 def _checks(where: str, value: object) -> tuple[RankedCheck, ...]:
     checks = []
-    for at, item in _items(where, value):
-        check = _mapping(at, item, ("name", "weight", "event"))
-        event = check.get("event", False)
-        if not isinstance(event, bool):
-            raise _wrong(f"{at}.event", event, "true or false")
+    for at, item in options.items(where, value):
+        check = options.mapping(at, item, ("name", "weight", "event"))
         checks.append(
             RankedCheck(
-                name=_name(f"{at}.name", check.get("name")),
+                name=options.word(f"{at}.name", check.get("name")),
                 weight=_weight(f"{at}.weight", check.get("weight", "auto")),
-                event=event,
+                event=options.flag(f"{at}.event", check.get("event", False)),
             )
         )
     _unique(where, "name", [check.name for check in checks])
+    files = {check.file_name: check.name for check in checks if check.event}
+    for index, name in enumerate(check.name for check in checks):
+        if name in files:
+            raise ModelError(
+                f"{where}[{index}].name",
+                f"{name} is the name of {files[name]}'s tracked file; write another",
+            )
     return tuple(checks)
 
 
@@ -335,7 +284,9 @@ def _weight(where: str, value: object) -> int | None:
             "fails by as much",
         )
     if isinstance(value, bool) or not isinstance(value, int) or not LOWEST_WEIGHT <= value <= 0:
-        raise _wrong(where, value, f"auto, 0 for a fault, or a number from {LOWEST_WEIGHT} to -1")
+        raise options.wrong(
+            where, value, f"auto, 0 for a fault, or a number from {LOWEST_WEIGHT} to -1"
+        )
     return value
 
 
@@ -345,7 +296,7 @@ _OPTIONS: Mapping[str, Callable[[str, object], Any]] = {
     "checks": _checks,
     "failover_budget": _budget,
     "node_loss_budget": _budget,
-    "vrrp_version": lambda where, value: _integer(where, value, 2, 3),
+    "vrrp_version": lambda where, value: options.integer(where, value, 2, 3),
     "taken_virtual_router_ids": _router_ids,
-    "keepalived_version": _version,
+    "keepalived_version": options.version,
 }
