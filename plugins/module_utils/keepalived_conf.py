@@ -24,6 +24,7 @@ The grammar is that of keepalived.conf(5) and of keepalived 2.2.7 to 2.4.
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -47,7 +48,7 @@ from .vrrp.model import (
 # Limits: far above what a real file needs, low enough to answer within a second or two.
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
-MAX_LINES = 100_000
+MAX_LINES = 50_000
 MAX_EXPANDED_LINE = 64 * 1024
 # keepalived reads lines into a buffer of 1024 bytes and cuts longer ones in two.
 KEEPALIVED_LINE = 1023
@@ -120,6 +121,7 @@ _LIST = re.compile(
 )
 _LIST_VALUE = re.compile(r"\{([^{}]*)\}|([^,{}]+)")
 _INCLUDE = re.compile(r"include[rmwba]?[ \t]+(.*)", re.DOTALL)
+_UNDEFINED = re.compile(r'"[^"]*"?|(\$\{[A-Za-z_][A-Za-z0-9_]*\})')
 _BRACE_OR_QUOTED = re.compile(r'[{}]|"[^"]*"?')
 
 
@@ -231,7 +233,10 @@ class _Lines:
                 return ""
             replaced = self._substitute(number, text)
             if replaced == text:
-                return "" if self._included(number, text) else text
+                if self._included(number, text):
+                    return ""
+                self._undefined(number, text)
+                return text
             text = _without_comment(replaced)[0]
         return ""
 
@@ -276,6 +281,17 @@ class _Lines:
             if len(text) > MAX_EXPANDED_LINE:
                 break
         raise ConfError(number, "a definition expands without end")
+
+    def _undefined(self, number: int, text: str) -> None:
+        """Outside quotes, the braces of a name that is not defined are braces of a block."""
+        for found in _UNDEFINED.finditer(text) if "${" in text else ():
+            if found.group(1):
+                self.report(
+                    "syntax",
+                    number,
+                    f"{found.group(1)} is not defined here, so its braces open a block",
+                    "Define it above this line.",
+                )
 
     def _included(self, number: int, text: str) -> bool:
         include = _INCLUDE.match(text)
@@ -487,6 +503,7 @@ def _close(stack: list[_Open], number: int, report: Callable[..., None]) -> None
 
 # --- 3. meaning -------------------------------------------------------------------------------
 
+_DEFINITIONS = ("vrrp_script", "track_file", "vrrp_track_file", "vrrp_track_process")
 _TRACK_KINDS = {kind.value: kind for kind in CheckKind}
 # The weight of a track entry that names none, and whose check's definition names none either.
 _DEFAULT_WEIGHT = {
@@ -505,6 +522,7 @@ class _Defined:
     """A check's definition: the check, and what an entry that says nothing takes from it."""
 
     check: Check
+    line: int
     position: int
     weight: int
     reverse: bool
@@ -532,6 +550,9 @@ class _Reader:
         self.defined: dict[tuple[CheckKind, str], _Defined] = {}
         self.instances: list[Instance] = []
         self.groups: list[SyncGroup] = []
+        # Checks that are tracked above, and below their definition.
+        self.late: set[tuple[CheckKind, str]] = set()
+        self.in_time: set[tuple[CheckKind, str]] = set()
         self.block = ""
 
     def report(self, rule_id: str, line: int | None, message: str, fix: str = "") -> None:
@@ -650,6 +671,13 @@ class _Reader:
         reader(statement, position)
         self.block = ""
 
+    def checks(self) -> tuple[Check, ...]:
+        """The checks in the order of their definition, without those that only instances above
+        them track: to the daemon these are not defined."""
+        ignored = self.late - self.in_time
+        kept = [its for key, its in self.defined.items() if key not in ignored]
+        return tuple(its.check for its in sorted(kept, key=lambda its: its.position))
+
     def global_defs(self, statement: Statement) -> None:
         """The globals that change instances and scripts."""
         values = self.globals
@@ -688,13 +716,17 @@ class _Reader:
         self.invalid(statement, "at least 1")
         return 1
 
-    def define(self, check: Check, position: int, weight: Statement | None) -> None:
+    def define(
+        self, check: Check, statement: Statement, position: int, weight: Statement | None
+    ) -> None:
         """Remembers a check with its default weight."""
         value, reverse = _DEFAULT_WEIGHT[check.kind], False
         if weight:
             value = self.integer(weight, value, "weight-range")
             reverse = weight.words[2:3] == ("reverse",)
-        self.defined[(check.kind, check.name)] = _Defined(check, position, value, reverse)
+        self.defined[(check.kind, check.name)] = _Defined(
+            check, statement.line, position, value, reverse
+        )
 
     def script(self, statement: Statement, position: int) -> None:
         """vrrp_script"""
@@ -724,8 +756,10 @@ class _Reader:
                 values["user"] = child.value
             else:
                 weight = child
+        if not values.get("command"):
+            self.report("script-missing-command", statement.line, f"{statement.value} runs nothing")
         check = Check(statement.value, CheckKind.SCRIPT, **values)  # type: ignore[arg-type]
-        self.define(check, position, weight)
+        self.define(check, statement, position, weight)
 
     def file(self, statement: Statement, position: int) -> None:
         """track_file"""
@@ -744,7 +778,7 @@ class _Reader:
                 command = " ".join(child.words[1:])
             elif child.keyword == "weight":
                 weight = child
-        self.define(Check(statement.value, kind, command=command), position, weight)
+        self.define(Check(statement.value, kind, command=command), statement, position, weight)
 
     def tracks(self, statement: Statement, position: int) -> Iterator[Track]:
         """The entries of a track_* block."""
@@ -759,13 +793,15 @@ class _Reader:
             self.lines.setdefault((self.block, f"{statement.keyword} {name}"), entry.line)
             defined = self.defined.get((kind, name))
             if defined and defined.position > position:
+                self.late.add((kind, name))
                 self.report(
                     "script-order",
                     entry.line,
-                    f"{name} is defined on line {defined_line(self.lines, kind, name)}, below "
-                    f"{self.block}, which tracks it; the daemon ignores this entry",
+                    f"{name} is defined on line {defined.line}, below {self.block}, which tracks "
+                    "it; the daemon ignores this entry",
                 )
-                continue
+            elif defined:
+                self.in_time.add((kind, name))
             weight = defined.weight if defined else _DEFAULT_WEIGHT[kind]
             reverse = defined.reverse if defined else False
             options = entry.words[1:]
@@ -816,22 +852,6 @@ class _Reader:
     def instance(self, statement: Statement, position: int) -> None:
         """vrrp_instance"""
         self.instances.append(_InstanceReader(self, statement, position).read())
-
-
-_DEFINITIONS = {
-    "vrrp_script": CheckKind.SCRIPT,
-    "track_file": CheckKind.FILE,
-    "vrrp_track_file": CheckKind.FILE,
-    "vrrp_track_process": CheckKind.PROCESS,
-}
-
-
-def defined_line(lines: Mapping[tuple[str, str], int], kind: CheckKind, name: str) -> int:
-    """The line on which a check is defined, 0 if it is not."""
-    return max(
-        (lines.get((keyword, name), 0) for keyword, its in _DEFINITIONS.items() if its is kind),
-        default=0,
-    )
 
 
 class _InstanceReader:
@@ -960,12 +980,20 @@ class _InstanceReader:
         self.values["unicast_peer"] = before + peers
 
     def addresses(self, child: Statement) -> None:
-        """An address with its options, as one string."""
+        """Addresses with their options, each as one string; the daemon skips what is none."""
+        found = []
+        for entry in self.reader.entries(child):
+            try:
+                ipaddress.ip_interface(entry.keyword)
+            except ValueError:
+                self.reader.report(
+                    "invalid-value", entry.line, f"{entry.keyword!r} is no address; it is skipped"
+                )
+            else:
+                found.append(" ".join(entry.words))
         before = self.values.get(child.keyword, ())
         assert isinstance(before, tuple)
-        self.values[child.keyword] = before + tuple(
-            " ".join(entry.words) for entry in self.reader.entries(child)
-        )
+        self.values[child.keyword] = before + tuple(found)
 
     on_virtual_ipaddress = addresses
     on_virtual_ipaddress_excluded = addresses
@@ -1007,10 +1035,7 @@ def parse(
         name,
         address or source or _multicast_source(tree.statements),
         tuple(reader.instances),
-        tuple(
-            defined.check
-            for defined in sorted(reader.defined.values(), key=lambda item: item.position)
-        ),
+        reader.checks(),
         tuple(reader.groups),
         reader.globals.script_security,
         reader.globals.script_user,
@@ -1193,4 +1218,7 @@ def _value_lines(instance: Instance) -> Iterator[str]:
 def _authentication_lines(authentication: Authentication) -> Iterator[str]:
     yield f"auth_type {_plain('auth_type', authentication.auth_type)}"
     if authentication.auth_pass:
+        if not _PLAIN.match(authentication.auth_pass):
+            # The value is a secret: it is not shown.
+            raise ModelError("auth_pass", "cannot stand in a keepalived.conf as one word")
         yield f"auth_pass {authentication.auth_pass}"
