@@ -449,10 +449,13 @@ class MySQL:
             raise CheckFailed(f"{self.name}: wants another login than {self.NATIVE.decode()}")
 
     def query(self, statement):
-        """Rows of a result set as a list of {column: text or None}."""
+        """Rows of a result set as a list of {column: text or None}; none where it is an OK."""
         self._send(0, bytes([self.COM_QUERY]) + statement.encode())
+        count = self._receive()[0]
+        if count == 0:
+            return []
         try:
-            columns = [_fields(self._receive())[4] for _ in range(self._receive()[0])]
+            columns = [_fields(self._receive())[4] for _ in range(count)]
             self._until_eof(1)
             rows = self._until_eof(self.MAX_ROWS)
             return [dict(zip(columns, _fields(row))) for row in rows]
