@@ -14,11 +14,11 @@ import signal
 import sys
 import time
 from types import FrameType
-from typing import Iterator, List, Optional
+from typing import Iterator
 
 from . import cases, known, lab, report
 from .daemon import Daemon, DaemonError, installed, release
-from .run import Outcome, run
+from .run import Outcome, run, shrink
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
         lab.prepare()
         lab.sweep()
     except (DaemonError, lab.LabError) as error:
-        print("differential test cannot run: %s" % error, file=sys.stderr)
+        print(f"differential test cannot run: {error}", file=sys.stderr)
         return 2
     if options.seed is not None:
         return _replay(options, daemon)
@@ -61,7 +61,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _interrupt(number: int, frame: Optional[FrameType]) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
@@ -69,11 +69,14 @@ def _replay(options: argparse.Namespace, daemon: Daemon) -> int:
     case = cases.make(options.seed, daemon.version)
     print(report.cluster(case))
     outcome = run(case, daemon, options.keep)
-    print(report.steps(outcome))
+    print(report.steps(outcome), flush=True)
     if outcome.agrees:
         return 0
-    print(report.logs(outcome))
     explained = known.explain(case, daemon.version)
+    if not explained:
+        outcome = shrink(outcome, daemon)
+        print("--- the same disagreement in fewer events", report.steps(outcome), sep="\n")
+    print(report.logs(outcome))
     print(report.verdict(explained))
     return 0 if explained else 1
 
@@ -82,9 +85,9 @@ def _campaign(options: argparse.Namespace, daemon: Daemon) -> int:
     first = options.first_seed
     if first is None:
         first = random.SystemRandom().randrange(1_000_000)
-    print("keepalived %s, seeds from %d, %d at once" % (daemon.label, first, options.jobs))
+    print(f"keepalived {daemon.label}, seeds from {first}, {options.jobs} at once", flush=True)
     tally: collections.Counter[str] = collections.Counter()
-    suspects: List[int] = []
+    suspects: list[int] = []
     started = time.monotonic()
     try:
         for outcome in _outcomes(options, daemon, first, started):
@@ -93,7 +96,7 @@ def _campaign(options: argparse.Namespace, daemon: Daemon) -> int:
             tally["certain"] += sum(step.certain for step in outcome.steps)
             if not outcome.agrees:
                 suspects.append(outcome.case.seed)
-                print(report.suspect(outcome), flush=True)
+                print(report.suspect(outcome), report.steps(outcome), sep="\n", flush=True)
             if tally["cases"] % 25 == 0:
                 print(report.progress(tally, suspects, time.monotonic() - started), flush=True)
         return _conclude(daemon, tally, suspects, started)
@@ -133,7 +136,7 @@ def _run_seed(seed: int, daemon: Daemon) -> Outcome:
 
 
 def _conclude(
-    daemon: Daemon, tally: collections.Counter[str], suspects: List[int], started: float
+    daemon: Daemon, tally: collections.Counter[str], suspects: list[int], started: float
 ) -> int:
     """Run again, alone, what disagreed in company: what then agrees was the machine's load."""
     unexplained = []
@@ -146,8 +149,8 @@ def _conclude(
         tally["known" if explained else "unexplained"] += 1
         if not explained:
             unexplained.append(seed)
-            print(report.disagreement(outcome))
-        print("seed %d: %s" % (seed, report.verdict(explained)), flush=True)
+            print(report.disagreement(shrink(outcome, daemon)))
+        print(f"seed {seed}: {report.verdict(explained)}", flush=True)
     print(report.summary(tally, unexplained, time.monotonic() - started))
     return 1 if unexplained else 0
 

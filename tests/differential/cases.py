@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Sequence
 
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
@@ -44,7 +44,7 @@ class Case:
 
     seed: int
     cluster: Cluster
-    events: Tuple[election.Event, ...]
+    events: tuple[election.Event, ...]
 
     @property
     def quiet(self) -> float:
@@ -52,15 +52,15 @@ class Case:
         return max(_patience(node) for node in self.cluster.nodes)
 
 
-def make(seed: int, version: Tuple[int, ...]) -> Case:
+def make(seed: int, version: tuple[int, ...]) -> Case:
     """The case of ``seed``, for nodes that run keepalived ``version``."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - nothing secret: cases to be had again
     cluster = _cluster(rng, version)
     return Case(seed, cluster, _events(rng, cluster))
 
 
 def _patience(node: Node) -> float:
-    """Half as long again as the longest down interval, and what checks and preempt_delay may add to it."""
+    """Half as long again as the longest down interval, and what checks and preempt_delay add."""
     silence = max(
         (instance.down_timer_adverts + 1) * instance.advert_int for instance in node.instances
     )
@@ -76,8 +76,8 @@ def _patience(node: Node) -> float:
     return 1.5 * silence + detection + delay + 0.4
 
 
-def _cluster(rng: random.Random, version: Tuple[int, ...]) -> Cluster:
-    names = ["lb%d" % number for number in range(1, rng.choice((2, 2, 3)) + 1)]
+def _cluster(rng: random.Random, version: tuple[int, ...]) -> Cluster:
+    names = [f"lb{number}" for number in range(1, rng.choice((2, 2, 3)) + 1)]
     addresses = [SUBNET + str(host) for host in rng.sample(range(11, 20), len(names))]
     vrrp_version = 2 if rng.random() < 0.04 else 3
     base = Instance(
@@ -100,7 +100,7 @@ def _cluster(rng: random.Random, version: Tuple[int, ...]) -> Cluster:
         instances = tuple(
             dataclasses.replace(
                 base,
-                name="VI_%d" % vrid,
+                name=f"VI_{vrid}",
                 virtual_router_id=vrid,
                 state=State.MASTER if rng.random() < 0.2 else State.BACKUP,
                 priority=rng.choice(PRIORITIES),
@@ -114,7 +114,7 @@ def _cluster(rng: random.Random, version: Tuple[int, ...]) -> Cluster:
             )
             for vrid in vrids
         )
-        groups: Tuple[SyncGroup, ...] = ()
+        groups: tuple[SyncGroup, ...] = ()
         if grouped:
             groups = (
                 SyncGroup(
@@ -124,8 +124,17 @@ def _cluster(rng: random.Random, version: Tuple[int, ...]) -> Cluster:
                     tracks=_tracks(rng, checks) if rng.random() < 0.3 else (),
                 ),
             )
-        nodes.append(Node(name, address, instances, defined, groups,
-                          script_user="root", keepalived_version=version))
+        nodes.append(
+            Node(
+                name,
+                address,
+                instances,
+                defined,
+                groups,
+                script_user="root",
+                keepalived_version=version,
+            )
+        )
     if rng.random() < 0.1:
         nodes[-1] = _mismatched(rng, nodes[-1], tuple(addresses[:-1]))
     return Cluster(tuple(nodes))
@@ -137,13 +146,13 @@ def _authentication(rng: random.Random, vrrp_version: int) -> Authentication | N
     return Authentication("PASS", rng.choice(("secret", "secret", "secret", "other")))
 
 
-def _checks(rng: random.Random) -> Tuple[Check, ...]:
-    checks: List[Check] = []
+def _checks(rng: random.Random) -> tuple[Check, ...]:
+    checks: list[Check] = []
     for number in range(rng.choice((0, 1, 1, 1, 2, 3))):
         kind = rng.choices(
             (CheckKind.FILE, CheckKind.SCRIPT, CheckKind.INTERFACE), weights=(6, 3, 1)
         )[0]
-        check = Check("%s%d" % (kind.name[0].lower(), number), kind)
+        check = Check(f"{kind.name[0].lower()}{number}", kind)
         if kind is CheckKind.SCRIPT:
             check = dataclasses.replace(
                 check,
@@ -155,7 +164,7 @@ def _checks(rng: random.Random) -> Tuple[Check, ...]:
     return tuple(checks)
 
 
-def _tracks(rng: random.Random, checks: Sequence[Check]) -> Tuple[Track, ...]:
+def _tracks(rng: random.Random, checks: Sequence[Check]) -> tuple[Track, ...]:
     return tuple(
         Track(check.name, check.kind, rng.choice(WEIGHTS), reverse=rng.random() < 0.1)
         for check in checks
@@ -163,14 +172,15 @@ def _tracks(rng: random.Random, checks: Sequence[Check]) -> Tuple[Track, ...]:
     )
 
 
-def _mismatched(rng: random.Random, node: Node, others: Tuple[str, ...]) -> Node:
+def _mismatched(rng: random.Random, node: Node, others: tuple[str, ...]) -> Node:
     """The node with one option of all its instances set apart from the other nodes'."""
-    choices: Dict[str, Callable[[Instance], Instance]] = {
+    choices: dict[str, Callable[[Instance], Instance]] = {
         "version": lambda old: dataclasses.replace(
             old, version=5 - old.version, advert_int=1.0, authentication=None
         ),
         "addresses": lambda old: dataclasses.replace(
-            old, virtual_ipaddress=(*old.virtual_ipaddress, SUBNET + str(150 + old.virtual_router_id))
+            old,
+            virtual_ipaddress=(*old.virtual_ipaddress, SUBNET + str(150 + old.virtual_router_id)),
         ),
         "router": lambda old: dataclasses.replace(
             old, virtual_router_id=old.virtual_router_id + 10
@@ -184,10 +194,10 @@ def _mismatched(rng: random.Random, node: Node, others: Tuple[str, ...]) -> Node
     return dataclasses.replace(node, instances=tuple(map(change, node.instances)))
 
 
-def _events(rng: random.Random, cluster: Cluster) -> Tuple[election.Event, ...]:
+def _events(rng: random.Random, cluster: Cluster) -> tuple[election.Event, ...]:
     """All nodes start one after the other, in any order; then 3 to 8 things happen."""
     state = election.initial(cluster)
-    events: List[election.Event] = []
+    events: list[election.Event] = []
 
     def then(event: election.Event) -> None:
         nonlocal state

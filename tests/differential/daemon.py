@@ -15,7 +15,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Sequence, Tuple
+from typing import Sequence
 
 from . import CACHE
 
@@ -34,8 +34,8 @@ class Daemon:
     """A keepalived. ``root`` is the tree it lives in, None for the machine's own."""
 
     binary: str
-    version: Tuple[int, ...]
-    root: Optional[Path] = None
+    version: tuple[int, ...]
+    root: Path | None = None
 
     @property
     def label(self) -> str:
@@ -43,33 +43,38 @@ class Daemon:
         return ".".join(str(part) for part in self.version)
 
     def command(self, directory: Path, options: Sequence[str]) -> list[str]:
-        """The command that runs it with ``options``; ``directory`` is visible to it by its own name."""
-        if self.root is None:
-            return [self.binary, *options]
-        return ["unshare", "--mount", "sh", "-c", _ENTER, "enter", str(self.root), str(directory),
-                self.binary, *options]  # fmt: skip
+        """The command that runs it; ``directory`` is visible to it by its own name."""
+        script = _CHROOT if self.root else _PRIVATE_RUN
+        arguments = ["enter", str(self.root or "/"), str(directory), self.binary, *options]
+        return ["unshare", "--mount", "sh", "-e", "-c", script, *arguments]
 
 
-# A private mount namespace: the mounts end with the process.
-_ENTER = """
-set -e
+# Both in a private mount namespace: the mounts end with the process. /run is private because
+# keepalived locks pid files there that no option moves.
+_PRIVATE_RUN = """
+shift 2
+mount -t tmpfs tmpfs /run
+exec "$@"
+"""
+_CHROOT = """
 root=$1 directory=$2
 shift 2
-mkdir -p "$root/proc" "$root/dev" "$root$directory"
+mkdir -p "$root$directory"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
+mount -t tmpfs tmpfs "$root/run"
 mount --bind "$directory" "$root$directory"
 exec chroot "$root" "$@"
 """
 
 
-def installed(path: Optional[str] = None) -> Daemon:
+def installed(path: str | None = None) -> Daemon:
     """The machine's own keepalived: ``path``, or the first one found where daemons live."""
     found = path or shutil.which("keepalived", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if not found or not os.access(found, os.X_OK):
         raise DaemonError(
             "no keepalived %s. Install it, name one by --keepalived PATH, or let --release "
-            "bookworm fetch Debian's into the cache." % ("at %s" % path if path else "installed")
+            "bookworm fetch Debian's into the cache." % (f"at {path}" if path else "installed")
         )
     return Daemon(found, _version([found, "--version"]))
 
@@ -86,30 +91,32 @@ def release(name: str, cache: Path = CACHE) -> Daemon:
     )
 
 
-def _version(command: Sequence[str]) -> Tuple[int, ...]:
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def _version(command: Sequence[str]) -> tuple[int, ...]:
+    result = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, check=False
+    )
     match = re.search(r"Keepalived v(\d+)\.(\d+)\.(\d+)", result.stderr + result.stdout)
     if not match:
         raise DaemonError(
-            "%s does not say its version: %s" % (" ".join(command), result.stderr.strip())
+            "{} does not say its version: {}".format(" ".join(command), result.stderr.strip())
         )
     return tuple(int(part) for part in match.groups())
 
 
 def _unpack(name: str, root: Path) -> None:
-    """Let apt resolve and download PACKAGES of release ``name``, with lists of its own, and unpack."""
+    """Let apt resolve and fetch PACKAGES of release ``name``, with lists of its own, and unpack."""
     for tool in ("apt-get", "dpkg"):
         if not shutil.which(tool):
-            raise DaemonError("%s is missing: --release works on Debian and its kin only" % tool)
+            raise DaemonError(f"{tool} is missing: --release works on Debian and its kin only")
     work = root.with_name(name + ".part")
     shutil.rmtree(work, ignore_errors=True)
     apt, tree = work / "apt", work / "root"
     for directory in (apt / "state/lists/partial", apt / "cache/archives/partial", tree):
         directory.mkdir(parents=True)
     (apt / "status").touch()
-    signed = "[signed-by=%s] " % KEYRING if KEYRING.exists() else ""
+    signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
     (apt / "sources.list").write_text(
-        "deb %s%s %s main\n" % (signed, os.environ.get("DEBIAN_MIRROR", MIRROR), name)
+        "deb {}{} {} main\n".format(signed, os.environ.get("DEBIAN_MIRROR", MIRROR), name)
     )
     options = {
         "Dir::Etc::SourceList": apt / "sources.list",
@@ -122,7 +129,7 @@ def _unpack(name: str, root: Path) -> None:
     }
     command = ["apt-get", "-qq", "-y"]
     for option, value in options.items():
-        command += ["-o", "%s=%s" % (option, value)]
+        command += ["-o", f"{option}={value}"]
     _run([*command, "update"])
     _run([*command, "--download-only", "install", *PACKAGES])
     for package in sorted((apt / "cache/archives").glob("*.deb")):
@@ -133,12 +140,17 @@ def _unpack(name: str, root: Path) -> None:
     # Made by maintainer scripts, which do not run here; keepalived looks up the script user.
     (tree / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (tree / "etc/group").write_text("root:x:0:\n")
-    (tree / "run").mkdir(exist_ok=True)
+    for directory in ("dev", "proc", "run"):
+        (tree / directory).mkdir(exist_ok=True)
     tree.rename(root)
     shutil.rmtree(work)
 
 
 def _run(command: Sequence[str]) -> None:
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, check=False
+    )
     if result.returncode:
-        raise DaemonError("%s: %s" % (" ".join(command[:3]), (result.stderr or result.stdout)[-800:]))
+        raise DaemonError(
+            "{}: {}".format(" ".join(command[:3]), (result.stderr or result.stdout)[-800:])
+        )

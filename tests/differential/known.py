@@ -9,29 +9,84 @@ the run.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import Callable, Optional, Tuple
+from typing import Callable
+
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
 
 from .cases import Case
+
+OWNER = 255
+ANY_VERSION: tuple[int, ...] = ()
+NOT_YET: tuple[int, ...] = (99,)
 
 
 @dataclass(frozen=True)
 class Known:
-    """A fault in keepalived from version ``since`` to ``until`` (exclusive), seen in some cases."""
+    """A fault of keepalived from version ``since`` up to ``until``, and where it can show."""
 
     name: str
     reason: str
-    since: Tuple[int, ...]
-    until: Tuple[int, ...]
+    since: tuple[int, ...]
+    until: tuple[int, ...]
     applies: Callable[[Case], bool]
 
 
-KNOWN: Tuple[Known, ...] = ()
-
-
-def explain(case: Case, version: Tuple[int, ...]) -> Optional[Known]:
+def explain(case: Case, version: tuple[int, ...]) -> Known | None:
     """The row that explains a disagreement of ``case``, None when nothing does."""
     for known in KNOWN:
         if known.since <= version < known.until and known.applies(case):
             return known
     return None
+
+
+def _two_owners(case: Case) -> bool:
+    owned = [
+        instance.virtual_router_id
+        for node in case.cluster.nodes
+        for instance in node.instances
+        if instance.priority == OWNER
+    ]
+    return len(owned) != len(set(owned))
+
+
+# What is looked at only after the advert was handed to the instance.
+_READ_AND_REJECTED = {
+    election.Rejection.VERSION,
+    election.Rejection.AUTHENTICATION,
+    election.Rejection.ADVERT_INT,
+    election.Rejection.VIPS,
+}
+
+
+def _third_node_beside_rejection(case: Case) -> bool:
+    nodes = case.cluster.nodes
+    return len(nodes) > 2 and any(
+        election.rejection(node, instance, other, sender) in _READ_AND_REJECTED
+        for node, other in itertools.permutations(nodes, 2)
+        for instance, sender in itertools.product(node.instances, other.instances)
+    )
+
+
+KNOWN: tuple[Known, ...] = (
+    Known(
+        "two address owners",
+        "a MASTER of priority 255 that hears another one lowers its own base to 254 until it is "
+        "started again; who does depends on whose advert comes first (vrrp.c, "
+        "vrrp_state_master_rx)",
+        ANY_VERSION,
+        NOT_YET,
+        _two_owners,
+    ),
+    Known(
+        "rejected adverts silence a MASTER",
+        "each advert that a MASTER reads and rejects (other version, authentication, interval or "
+        "addresses) starts its advert timer afresh, so of two that reject each other one may send "
+        "nothing for seconds, and a third node takes over (vrrp_scheduler.c, "
+        "vrrp_dispatcher_read)",
+        ANY_VERSION,
+        NOT_YET,
+        _third_node_beside_rejection,
+    ),
+)

@@ -1,7 +1,7 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One cluster for real: a network namespace for each node, a bridge between them, keepalived in each.
+"""One cluster for real: a network namespace and a keepalived for each node, a bridge between.
 
 The bridge has a namespace of its own, so the machine's interfaces, addresses and routes are
 not involved. Who holds an address is read from the kernel, not from what keepalived says.
@@ -24,7 +24,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence
+from typing import Mapping, Sequence
 
 from .daemon import Daemon
 
@@ -47,7 +47,7 @@ class LabError(Exception):
     """The machine does not do what the lab needs: no statement about keepalived."""
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - not an error, a request
     """``stop`` was set while a lab was waiting."""
 
 
@@ -58,7 +58,7 @@ class _Host:
     namespace: str
     address: str
     watch: socket.socket
-    process: Optional[subprocess.Popen[bytes]] = None
+    process: subprocess.Popen[bytes] | None = None
     lost: bool = False
 
 
@@ -81,9 +81,9 @@ class Lab:
         self._addresses = dict(addresses)
         self._extra_interfaces = dict(extra_interfaces)
         self._keep = keep
-        self._name = "%s-%d-%d" % (PREFIX, os.getpid(), next(_numbers))
+        self._name = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
         self._switch = self._name + "-switch"
-        self._hosts: Dict[str, _Host] = {}
+        self._hosts: dict[str, _Host] = {}
         self._exit = contextlib.ExitStack()
         self.directory = Path(tempfile.gettempdir()) / self._name
 
@@ -105,7 +105,7 @@ class Lab:
         self._namespace(self._switch)
         _batch(self._switch, ["link add br0 type bridge", "link set br0 up"])
         for node, address in self._addresses.items():
-            namespace = "%s-%s" % (self._name, node)
+            namespace = f"{self._name}-{node}"
             self._namespace(namespace)
             watch = _watch(namespace)
             self._exit.callback(watch.close)
@@ -114,14 +114,13 @@ class Lab:
                 namespace,
                 [
                     "link set lo up",
-                    "link add %s address %s type veth peer name p-%s netns %s"
-                    % (INTERFACE, _mac(address), node, self._switch),
-                    "link set %s addrgenmode none up" % INTERFACE,
-                    "addr add %s/24 dev %s" % (address, INTERFACE),
+                    f"link add {INTERFACE} address {_mac(address)} type veth "
+                    f"peer name p-{node} netns {self._switch}",
+                    f"link set {INTERFACE} addrgenmode none up",
+                    f"addr add {address}/24 dev {INTERFACE}",
                     # Unicast adverts are not to wait for ARP's retries when a link is healed.
                     *(
-                        "neigh add %s lladdr %s dev %s nud permanent"
-                        % (peer, _mac(peer), INTERFACE)
+                        f"neigh add {peer} lladdr {_mac(peer)} dev {INTERFACE} nud permanent"
                         for peer in self._addresses.values()
                         if peer != address
                     ),
@@ -129,11 +128,11 @@ class Lab:
             )
             for name in self._extra_interfaces[node]:
                 _batch(namespace, [
-                    "link add %s type veth peer name %s-far" % (name, name),
-                    "link set %s up" % name,
-                    "link set %s-far up" % name,
+                    f"link add {name} type veth peer name {name}-far",
+                    f"link set {name} up",
+                    f"link set {name}-far up",
                 ])  # fmt: skip
-            _batch(self._switch, ["link set p-%s master br0 up" % node])
+            _batch(self._switch, [f"link set p-{node} master br0 up"])
         # Registered last: the daemons end before their namespaces go.
         self._exit.callback(self._end_all)
 
@@ -148,16 +147,16 @@ class Lab:
     # Events. Each returns at once; `settle` waits for what follows from it.
 
     def start(self, node: str) -> None:
-        """Start keepalived with the text in ``configuration(node)``; the last run's VIPs are its own affair."""
+        """Start keepalived with what stands in ``configuration(node)``."""
         host = self._hosts[node]
         if host.process is not None:
-            raise LabError("keepalived on %s runs already" % node)
+            raise LabError(f"keepalived on {node} runs already")
         options = ["--vrrp", "--dont-fork", "--log-console", "--log-detail", "--no-syslog",
-                   "--use-file=%s" % self.configuration(node),
+                   f"--use-file={self.configuration(node)}",
                    "--pid=%s" % (self.directory / (node + ".pid")),
                    "--vrrp_pid=%s" % (self.directory / (node + ".vrrp.pid"))]  # fmt: skip
-        with self.log(node).open("ab") as log:
-            host.process = subprocess.Popen(
+        with self._log(node).open("ab") as log:
+            host.process = subprocess.Popen(  # noqa: S603
                 [
                     # Even when this process is killed no daemon outlives it.
                     *("setpriv", "--pdeathsig", "TERM"),
@@ -180,10 +179,10 @@ class Lab:
             process.wait(10)
         except subprocess.TimeoutExpired:
             _kill_all(process)
-            raise LabError("keepalived on %s does not end on SIGTERM" % node) from None
+            raise LabError(f"keepalived on {node} does not end on SIGTERM") from None
 
     def kill(self, node: str) -> None:
-        """Kill all of keepalived's processes at once: no farewell, the VIPs stay on the interface."""
+        """Kill all of keepalived at once: no farewell, and the VIPs stay on the interface."""
         process = self._take(node)
         if process is not None:
             _kill_all(process)
@@ -195,7 +194,7 @@ class Lab:
         host.lost = True
         _batch(
             host.namespace,
-            ["addr flush dev %s" % INTERFACE, "addr add %s/24 dev %s" % (host.address, INTERFACE)],
+            [f"addr flush dev {INTERFACE}", f"addr add {host.address}/24 dev {INTERFACE}"],
         )
 
     def bring_back(self, node: str) -> None:
@@ -205,18 +204,18 @@ class Lab:
 
     def cut(self, node: str) -> None:
         """Nothing passes between the node and the others; its interface stays up."""
-        _batch(self._switch, ["link set p-%s nomaster" % node])
+        _batch(self._switch, [f"link set p-{node} nomaster"])
 
     def heal(self, node: str) -> None:
         """Undo ``cut``."""
-        _batch(self._switch, ["link set p-%s master br0" % node])
+        _batch(self._switch, [f"link set p-{node} master br0"])
 
     def set_interface(self, node: str, name: str, up: bool) -> None:
         """Bring one of the node's extra interfaces up or down."""
         state = "up" if up else "down"
-        _batch(self._hosts[node].namespace, ["link set %s %s" % (name, state)])
+        _batch(self._hosts[node].namespace, [f"link set {name} {state}"])
 
-    def _take(self, node: str) -> Optional[subprocess.Popen[bytes]]:
+    def _take(self, node: str) -> subprocess.Popen[bytes] | None:
         host = self._hosts[node]
         process, host.process = host.process, None
         return process
@@ -227,11 +226,15 @@ class Lab:
         """Where ``node``'s keepalived.conf belongs."""
         return self.directory / (node + ".conf")
 
-    def log(self, node: str) -> Path:
-        """What ``node``'s keepalived has logged."""
+    def log(self, node: str) -> str:
+        """What ``node``'s keepalived has logged, over all its starts."""
+        path = self._log(node)
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def _log(self, node: str) -> Path:
         return self.directory / (node + ".log")
 
-    def addresses(self, node: str) -> FrozenSet[str]:
+    def addresses(self, node: str) -> frozenset[str]:
         """The addresses on the node's interface now, without prefix length; none of a lost node."""
         host = self._hosts[node]
         if host.lost:
@@ -241,7 +244,7 @@ class Lab:
             info["local"] for link in json.loads(out) for info in link.get("addr_info", ())
         )
 
-    def dead(self) -> List[str]:
+    def dead(self) -> list[str]:
         """The nodes whose keepalived ended by itself."""
         return [
             node
@@ -269,12 +272,12 @@ def prepare() -> None:
     """Make this process fit for labs; raise LabError, saying why, where that cannot be."""
     missing = [tool for tool in ("ip", "nsenter", "setpriv", "unshare") if not shutil.which(tool)]
     if missing:
-        raise LabError("missing on this machine: %s" % ", ".join(missing))
+        raise LabError("missing on this machine: {}".format(", ".join(missing)))
     if os.geteuid() != 0:
         raise LabError("network namespaces and VRRP's raw sockets take root: run this as root")
     # A killed keepalived leaves its child to us, and not as a zombie to whoever is process 1.
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    name = "%s-%d-0" % (PREFIX, os.getpid())
+    name = f"{PREFIX}-{os.getpid()}-0"
     _run(["ip", "netns", "add", name])
     try:
         _batch(name, ["link add br0 type bridge", "link add v0 type veth peer name v1"])
@@ -307,7 +310,7 @@ def _setns(fd: int) -> None:
     # Of this thread alone. os.setns comes with Python 3.12.
     if _libc.setns(fd, CLONE_NEWNET):
         number = ctypes.get_errno()
-        raise LabError("setns: %s" % os.strerror(number))
+        raise LabError(f"setns: {os.strerror(number)}")
 
 
 def _drain(watch: socket.socket) -> None:
@@ -316,17 +319,17 @@ def _drain(watch: socket.socket) -> None:
             pass
 
 
-def _children(pid: int) -> List[int]:
+def _children(pid: int) -> list[int]:
     try:
-        text = Path("/proc/%d/task/%d/children" % (pid, pid)).read_text()
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     except OSError:
         return []
     return [int(child) for child in text.split()]
 
 
 def _kill_all(process: subprocess.Popen[bytes]) -> None:
-    """Kill parent and children as one: the parent is stopped first, lest it starts another child."""
-    children: List[int] = []
+    """Kill parent and children as one: stopped first, the parent starts no other child."""
+    children: list[int] = []
     if process.poll() is None:
         os.kill(process.pid, signal.SIGSTOP)
         children = _children(process.pid)
@@ -341,7 +344,7 @@ def _kill_all(process: subprocess.Popen[bytes]) -> None:
 
 def _mac(address: str) -> str:
     """A locally administered MAC address for an IPv4 address."""
-    return "02:00:" + ":".join("%02x" % int(part) for part in address.split("."))
+    return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
 def _batch(namespace: str, commands: Sequence[str]) -> None:
@@ -349,7 +352,9 @@ def _batch(namespace: str, commands: Sequence[str]) -> None:
 
 
 def _run(command: Sequence[str], stdin: str = "") -> str:
-    result = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    result = subprocess.run(  # noqa: S603
+        command, input=stdin, capture_output=True, text=True, check=False
+    )
     if result.returncode:
-        raise LabError("%s %s: %s" % (" ".join(command), stdin, result.stderr.strip()))
+        raise LabError("{} {}: {}".format(" ".join(command), stdin, result.stderr.strip()))
     return result.stdout

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import re
 from pathlib import Path
-from typing import List, Optional
 
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
 
@@ -19,9 +19,9 @@ from .run import Holders, Outcome, Step, configuration
 
 def cluster(case: Case) -> str:
     """The nodes' configurations, as keepalived gets them."""
-    parts = ["seed %d, settles within %.2f s of silence" % (case.seed, case.quiet)]
+    parts = [f"seed {case.seed}, settled after {case.quiet:.2f} s without a change"]
     for node in case.cluster.nodes:
-        parts.append("--- %s, %s" % (node.name, node.address))
+        parts.append(f"--- {node.name}, {node.address}")
         parts.append(configuration(node, Path("/run/checks")))
     return "\n".join(parts)
 
@@ -32,34 +32,32 @@ def steps(outcome: Outcome) -> str:
 
 
 def _step(step: Step) -> str:
-    line = "%-34s %s" % (_event(step.event), _holders(step.daemon))
+    line = f"{_event(step.event):<34} {_holders(step.daemon)}"
     if step.agrees:
         return line + ("" if step.certain else "   (timing decides)")
     expected = " or ".join(map(_holders, step.model))
-    return "%s\n%-34s %s" % (line, "    the model says", expected)
+    return f"{line}\n{'    the model says':<34} {expected}"
 
 
 def _event(event: election.Event) -> str:
     values = [str(getattr(event, field.name)) for field in dataclasses.fields(event)]
-    return "%s(%s)" % (type(event).__name__, ", ".join(values))
+    return "{}({})".format(type(event).__name__, ", ".join(values))
 
 
-def _holders(holders: Optional[Holders]) -> str:
+def _holders(holders: Holders | None) -> str:
     if holders is None:
         return "never settles"
     return ", ".join(
-        "%s on %s" % (vip, "+".join(sorted(nodes)) or "nobody") for vip, nodes in sorted(holders.items())
+        "{} on {}".format(vip, "+".join(sorted(nodes)) or "nobody")
+        for vip, nodes in sorted(holders.items())
     )
 
 
 def suspect(outcome: Outcome) -> str:
     """One line for a first disagreement; it is run again before it counts."""
     step = outcome.steps[-1]
-    return "seed %d disagrees at event %d, %s" % (
-        outcome.case.seed,
-        len(outcome.steps),
-        _event(step.event),
-    )
+    where = f"event {len(outcome.steps)}, {_event(step.event)}"
+    return f"seed {outcome.case.seed} disagrees at {where}"
 
 
 def disagreement(outcome: Outcome) -> str:
@@ -67,39 +65,44 @@ def disagreement(outcome: Outcome) -> str:
     return "\n".join((cluster(outcome.case), steps(outcome), logs(outcome)))
 
 
+# What says nothing new, again and again.
+_REPEATED = re.compile(
+    "gratuitous ARP|received lower priority|Receive advertisement timeout|invalid"
+)
+
+
 def logs(outcome: Outcome, lines: int = 12) -> str:
     """The end of what each daemon logged."""
-    parts: List[str] = []
+    parts: list[str] = []
     for node, text in outcome.logs.items():
-        kept = [line for line in text.splitlines() if "gratuitous ARP" not in line]
-        parts += ["--- log of %s" % node, *kept[-lines:]]
+        kept = [line for line in text.splitlines() if not _REPEATED.search(line)]
+        parts += [f"--- log of {node}", *kept[-lines:]]
     return "\n".join(parts)
 
 
-def verdict(explained: Optional[Known]) -> str:
+def verdict(explained: Known | None) -> str:
     """Whether a disagreement is a known fault of this keepalived."""
     if explained is None:
         return "UNEXPLAINED"
-    return "known fault of keepalived: %s (%s)" % (explained.name, explained.reason)
+    return f"known fault of keepalived: {explained.name} ({explained.reason})"
 
 
-def progress(tally: collections.Counter[str], suspects: List[int], seconds: float) -> str:
+def progress(tally: collections.Counter[str], suspects: list[int], seconds: float) -> str:
     """How far a campaign has come."""
-    return "%d cases, %d events in %d s, %d to be run again" % (
-        tally["cases"],
-        tally["events"],
-        seconds,
-        len(suspects),
+    return (
+        f"{tally['cases']} cases, {tally['events']} events in {seconds:.0f} s, "
+        f"{len(suspects)} to be run again"
     )
 
 
-def summary(tally: collections.Counter[str], unexplained: List[int], seconds: float) -> str:
+def summary(tally: collections.Counter[str], unexplained: list[int], seconds: float) -> str:
     """The result of a campaign."""
     lines = [
-        "%d cases, %d events (%d with one possible outcome) in %d s"
-        % (tally["cases"], tally["events"], tally["certain"], seconds),
-        "%d disagreed under load and agreed alone, %d are known faults of this keepalived, "
-        "%d are unexplained" % (tally["load"], tally["known"], tally["unexplained"]),
+        f"{tally['cases']} cases, {tally['events']} events "
+        f"({tally['certain']} with one possible outcome) in {seconds:.0f} s",
+        f"{tally['load']} disagreed in company and agreed alone, "
+        f"{tally['known']} are known faults of this keepalived, "
+        f"{tally['unexplained']} are unexplained",
     ]
-    lines += ["replay with --seed %d" % seed for seed in unexplained]
+    lines += [f"replay with --seed {seed}" for seed in unexplained]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Callable, FrozenSet, Mapping
 
 from ansible_collections.mycat.ha.plugins.module_utils import keepalived_conf
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
@@ -39,8 +39,8 @@ class Step:
     likeliest first; None stands for an election that never settles."""
 
     event: election.Event
-    model: Tuple[Optional[Holders], ...]
-    daemon: Optional[Holders]
+    model: tuple[Holders | None, ...]
+    daemon: Holders | None
 
     @property
     def agrees(self) -> bool:
@@ -58,7 +58,7 @@ class Outcome:
     """The steps of a case, up to the first that disagrees; ``logs`` are the daemons' then."""
 
     case: Case
-    steps: Tuple[Step, ...]
+    steps: tuple[Step, ...]
     logs: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -74,9 +74,9 @@ class Model:
         self._cluster = cluster
         self._possible = {election.initial(cluster)}
 
-    def apply(self, event: election.Event) -> Tuple[Optional[Holders], ...]:
+    def apply(self, event: election.Event) -> tuple[Holders | None, ...]:
         """Every outcome of the event, the likeliest first."""
-        outcomes: List[Optional[Holders]] = []
+        outcomes: list[Holders | None] = []
         following = set()
         for state in self._possible:
             try:
@@ -109,7 +109,7 @@ def run(case: Case, daemon: Daemon, keep: bool = False) -> Outcome:
         for vip in election.addresses_of(instance)
     }
     model = Model(cluster)
-    steps: List[Step] = []
+    steps: list[Step] = []
     with Lab(daemon, addresses, extra, keep) as lab:
         for node in cluster.nodes:
             for check in node.checks:
@@ -121,12 +121,12 @@ def run(case: Case, daemon: Daemon, keep: bool = False) -> Outcome:
             settled = lab.settle(case.quiet, RESTLESS * case.quiet + 2)
             dead = lab.dead()
             if dead:
-                raise LabError("keepalived ended by itself: %s" % lab.log(dead[0]).read_text())
+                raise LabError(f"keepalived ended by itself: {lab.log(dead[0])}")
             present = {node: lab.addresses(node) for node in addresses}
             seen = {vip: frozenset(n for n in present if vip in present[n]) for vip in vips}
             steps.append(Step(event, expected, seen if settled else None))
             if not steps[-1].agrees:
-                logs = {node: lab.log(node).read_text(errors="replace") for node in addresses}
+                logs = {node: lab.log(node) for node in addresses}
                 return Outcome(case, tuple(steps), logs)
             if not settled:
                 break
@@ -145,7 +145,7 @@ def configuration(node: Node, directory: Path) -> str:
 
 
 def _flag(directory: Path, node: str, check: str) -> Path:
-    return directory / ("%s.%s" % (node, check))
+    return directory / (f"{node}.{check}")
 
 
 def _set_check(directory: Path, node: str, check: Check, passes: bool) -> None:
@@ -159,7 +159,7 @@ def _set_check(directory: Path, node: str, check: Check, passes: bool) -> None:
         flag.unlink()
 
 
-def _tracked_interfaces(node: Node) -> List[str]:
+def _tracked_interfaces(node: Node) -> list[str]:
     tracks = [track for instance in node.instances for track in instance.tracks]
     tracks += [track for group in node.sync_groups for track in group.tracks]
     return sorted({track.check for track in tracks if track.kind is CheckKind.INTERFACE})
@@ -175,7 +175,7 @@ def _perform(lab: Lab, cluster: Cluster, event: election.Event) -> None:
                 return
         lab.set_interface(event.node, event.check, up=passes)
         return
-    actions: Dict[type, Callable[[str], None]] = {
+    actions: dict[type, Callable[[str], None]] = {
         election.KeepalivedStarts: lab.start,
         election.KeepalivedStops: lab.stop,
         election.KeepalivedKilled: lab.kill,
@@ -185,3 +185,17 @@ def _perform(lab: Lab, cluster: Cluster, event: election.Event) -> None:
         election.LinkHealed: lab.heal,
     }
     actions[type(event)](event.node)
+
+
+def shrink(outcome: Outcome, daemon: Daemon) -> Outcome:
+    """Leave out one event after the other as long as the two sides still disagree."""
+    kept = tuple(step.event for step in outcome.steps)
+    for event in kept[:-1]:
+        fewer = tuple(other for other in kept if other is not event)
+        try:
+            shorter = run(dataclasses.replace(outcome.case, events=fewer), daemon)
+        except election.IllegalEvent:
+            continue
+        if not shorter.agrees:
+            outcome, kept = shorter, tuple(step.event for step in shorter.steps)
+    return outcome
