@@ -188,7 +188,7 @@ instances:
         interface: eth0
         priority: 254
         nopreempt: true
-        virtual_router_id: 215
+        virtual_router_id: 5
         version: 3
         advert_int: 1
         track_script: [{name: haproxy, weight: 0}]

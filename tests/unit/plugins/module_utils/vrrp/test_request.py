@@ -1,0 +1,276 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import (
+    Mode,
+    PlannedNode,
+    Preempt,
+    RankedCheck,
+    Request,
+    VirtualAddress,
+    read_request,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+LB1 = {"name": "lb1", "address": "192.0.2.11"}
+LB2 = {"name": "lb2", "address": "192.0.2.12"}
+VIP = {"address": "192.0.2.100/24"}
+PAIR: dict[str, Any] = {"nodes": [LB1, LB2], "vips": [VIP]}
+
+
+def test_absent_options_take_their_defaults() -> None:
+    nothing = dict.fromkeys(["mode", "checks", "vrrp_version", "keepalived_version"])
+    expected = Request(
+        nodes=(PlannedNode("lb1", "192.0.2.11"), PlannedNode("lb2", "192.0.2.12")),
+        vips=(VirtualAddress("192.0.2.100/24", "vip_192_0_2_100"),),
+    )
+    assert read_request(PAIR) == read_request({**PAIR, **nothing}) == expected
+    assert expected.checks == (RankedCheck("haproxy", event=True),)
+
+
+def test_everything_that_is_given_is_read() -> None:
+    request = read_request(
+        {
+            "nodes": [
+                {"name": "lb1", "address": "2001:db8:0::b", "interface": "br-lan.10"},
+                {"name": "节点2", "address": "2001:db8::c", "interface": None},
+            ],
+            "vips": [{"address": "2001:DB8::64/64", "name": "front", "virtual_router_id": 9}],
+            "mode": "weight",
+            "preempt": "preferred",
+            "checks": [{"name": "haproxy", "weight": "-4", "event": True}, {"name": "backends"}],
+            "failover_budget": 1,
+            "node_loss_budget": 0.5,
+            "vrrp_version": 2,
+            "taken_virtual_router_ids": [1, 255],
+            "keepalived_version": "2.3.2",
+        }
+    )
+    assert request == Request(
+        nodes=(
+            PlannedNode("lb1", "2001:db8::b", "br-lan.10"),
+            PlannedNode("节点2", "2001:db8::c"),
+        ),
+        vips=(VirtualAddress("2001:db8::64/64", "front", 9),),
+        mode=Mode.WEIGHT,
+        preempt=Preempt.PREFERRED,
+        checks=(RankedCheck("haproxy", -4, event=True), RankedCheck("backends")),
+        failover_budget=1.0,
+        node_loss_budget=0.5,
+        vrrp_version=2,
+        taken_virtual_router_ids=(1, 255),
+        keepalived_version=(2, 3, 2),
+    )
+
+
+@pytest.mark.parametrize("weight", ["auto", None])
+def test_the_plan_chooses_an_automatic_weight(weight: str | None) -> None:
+    request = read_request({**PAIR, "checks": [{"name": "haproxy", "weight": weight}]})
+    assert request.checks == (RankedCheck("haproxy"),)
+
+
+@pytest.mark.parametrize(
+    "address", ["192.0.2.101/32", "192.0.2.0/31", "192.0.2.255/31", "198.51.100.7/16"]
+)
+def test_addresses_that_look_odd_and_are_fine(address: str) -> None:
+    assert read_request({**PAIR, "vips": [{"address": address}]}).vips[0].address == address
+
+
+@pytest.mark.parametrize(
+    ("options", "where", "says"),
+    [
+        pytest.param({"nodes": []}, "nodes", "none is given; give at least two", id="no-node"),
+        pytest.param({"nodes": [LB1]}, "nodes", "only lb1 is given; give at least two", id="one"),
+        pytest.param({"nodes": "lb1"}, "nodes", "write a list", id="nodes-text"),
+        pytest.param({"nodes": ["lb1", "lb2"]}, "nodes[0]", "write a dictionary", id="node-text"),
+        pytest.param(
+            {"nodes": [{"name": f"n{i}", "address": f"192.0.2.{i}"} for i in range(1, 102)]},
+            "nodes",
+            "101 are given; give at most 100",
+            id="too-many-nodes",
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LB2, "name": "lb1"}]},
+            "nodes[1].name",
+            "lb1 is given to nodes[0] too",
+            id="node-twice",
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LB2, "address": "192.0.2.11"}]},
+            "nodes[1].address",
+            "192.0.2.11 is given to nodes[0] too",
+            id="node-address-twice",
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LB2, "address": "2001:db8::1"}]},
+            "nodes",
+            "one family for all nodes",
+            id="families-of-nodes",
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LB2, "address": "192.0.2.12/24"}]},
+            "nodes[1].address",
+            "without a prefix",
+            id="node-address-with-prefix",
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LB2, "address": "127.0.0.1"}]},
+            "nodes[1].address",
+            "no host on a network can have it",
+            id="node-loopback",
+        ),
+        pytest.param({"nodes": [LB1, {"name": "lb2"}]}, "nodes[1].address", "None", id="missing"),
+        pytest.param(
+            {"nodes": [LB1, {**LB2, "weight": 1}]}, "nodes[1].weight", "not known", id="unknown-key"
+        ),
+        *(
+            pytest.param(
+                {"nodes": [LB1, {**LB2, "name": name}]}, "nodes[1].name", "write a name", id=title
+            )
+            for title, name in {
+                "newline": "lb2\n",
+                "brace": "lb2}",
+                "quote": 'lb"2',
+                "space": "lb 2",
+                "comment": "lb2#",
+                "variable": "$lb2",
+                "nul": "lb\0",
+                "empty": "",
+                "number": 2,
+            }.items()
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LB2, "interface": "eth0 {"}]},
+            "nodes[1].interface",
+            "write a name",
+            id="interface",
+        ),
+        pytest.param({"vips": []}, "vips", "give at least one like", id="no-vip"),
+        pytest.param(
+            {"vips": [{"address": f"198.51.{i}.1/16"} for i in range(256)]},
+            "vips",
+            "256 are given; one network has 255 router ids",
+            id="too-many-vips",
+        ),
+        *(
+            pytest.param({"vips": [{"address": address}]}, "vips[0].address", says, id=title)
+            for title, address, says in [
+                ("no-prefix", "192.0.2.100", "write an address and its prefix like"),
+                ("nonsense", "lb.example/24", "write an address and its prefix like"),
+                ("prefix-too-long", "192.0.2.100/33", "write an address and its prefix like"),
+                ("zone", "fe80::1%eth0/64", "write an address and its prefix like"),
+                ("not-text", 42, "write an address and its prefix like"),
+                ("network", "192.0.2.0/24", "it is the network itself"),
+                ("network-6", "2001:db8::/64", "it is the network itself"),
+                ("broadcast", "192.0.2.255/24", "it is the broadcast address of 192.0.2.0/24"),
+                ("multicast", "224.0.0.18/24", "no host on a network can have it"),
+                ("everything", "0.0.0.0/0", "no host on a network can have it"),
+                ("limited-broadcast", "255.255.255.255/32", "no host on a network can have it"),
+                ("prefix-0", "192.0.2.100/0", "its prefix of 0 is no subnet"),
+                ("own", "192.0.2.12/24", "192.0.2.12 is lb2's own address; write one that no host"),
+                ("family", "2001:db8::64/64", "write the nodes' IPv6 addresses"),
+            ]
+        ),
+        pytest.param(
+            {"vips": [VIP, {"address": "192.0.2.100/25"}]},
+            "vips[1].address",
+            "192.0.2.100 is given to vips[0] too",
+            id="vip-twice",
+        ),
+        pytest.param(
+            {"vips": [{**VIP, "name": "a"}, {"address": "192.0.2.101/24", "name": "a"}]},
+            "vips[1].name",
+            "a is given to vips[0] too",
+            id="vip-name-twice",
+        ),
+        pytest.param(
+            {"vips": [{**VIP, "virtual_router_id": 256}]},
+            "vips[0].virtual_router_id",
+            "a whole number from 1 to 255",
+            id="router-id",
+        ),
+        pytest.param({"mode": "weigth"}, "mode", "one of fault, weight, kill", id="mode"),
+        pytest.param({"preempt": True}, "preempt", "one of sticky, preferred", id="preempt"),
+        pytest.param({"failover_budget": 0}, "failover_budget", "above 0", id="budget-0"),
+        pytest.param({"failover_budget": -1}, "failover_budget", "0 or more", id="budget-negative"),
+        pytest.param({"node_loss_budget": "4 s"}, "node_loss_budget", "seconds", id="budget-text"),
+        pytest.param(
+            {"node_loss_budget": float("nan")}, "node_loss_budget", "seconds", id="budget-nan"
+        ),
+        pytest.param({"vrrp_version": 4}, "vrrp_version", "from 2 to 3", id="version"),
+        pytest.param(
+            {"taken_virtual_router_ids": [1, 0]},
+            "taken_virtual_router_ids[1]",
+            "from 1 to 255",
+            id="taken",
+        ),
+        pytest.param(
+            {"keepalived_version": "latest"}, "keepalived_version", "like 2.2.7", id="keepalived"
+        ),
+        pytest.param(
+            {"checks": [{"name": "a"}, {"name": "a"}]},
+            "checks[1].name",
+            "a is given to checks[0] too",
+            id="check-twice",
+        ),
+        pytest.param(
+            {"checks": [{"name": "a", "event": True}, {"name": "a_process"}]},
+            "checks[1].name",
+            "a_process is the name of a's tracked file",
+            id="check-named-like-a-file",
+        ),
+        pytest.param(
+            {"checks": [{"name": "a", "event": "yes"}]}, "checks[0].event", "true or", id="event"
+        ),
+        pytest.param(
+            {"checks": [{"name": "a", "weight": 20}]},
+            "checks[0].weight",
+            "write -20, which lowers one that fails by as much",
+            id="positive-weight",
+        ),
+        *(
+            pytest.param(
+                {"checks": [{"name": "a", "weight": weight}]},
+                "checks[0].weight",
+                "write auto, 0 for a fault, or a number from -253 to -1",
+                id=f"weight-{weight}",
+            )
+            for weight in (-254, 300, "heavy", True, -1.5)
+        ),
+        pytest.param({"modes": "fault"}, "modes", "is not an option of a plan", id="unknown"),
+    ],
+)
+def test_what_is_no_request(options: dict[str, Any], where: str, says: str) -> None:
+    with pytest.raises(ModelError) as raised:
+        read_request({**PAIR, **options})
+    assert raised.value.where == where
+    assert says in raised.value.problem
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "address", "weight", "event", "interface", "x"]), inner
+        )
+    ),
+    max_leaves=6,
+)
+OPTIONS = st.sampled_from(["nodes", "vips", "mode", "preempt", "checks", "failover_budget"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(OPTIONS | st.sampled_from(["vrrp_version", "keepalived_version"]), ANYTHING))
+def test_nothing_but_a_model_error_comes_of_nonsense(options: dict[str, Any]) -> None:
+    with contextlib.suppress(ModelError):
+        assert isinstance(read_request({**PAIR, **options}), Request)
