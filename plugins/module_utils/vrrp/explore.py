@@ -75,6 +75,7 @@ from .election import (
     CheckRecovers,
     ClusterState,
     Election,
+    EndlessElectionError,
     Event,
     KeepalivedKilled,
     KeepalivedStarts,
@@ -144,8 +145,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Exploration:
-    """The verdict on a cluster. ``proven``: no other violation exists; otherwise the search ended
-    at its limit."""
+    """The verdict on a cluster. ``proven``: no other violation exists; otherwise a search ended at
+    its limit, or an election never settles."""
 
     violations: tuple[Discovery, ...]
     needless_moves: tuple[Discovery, ...]
@@ -240,7 +241,14 @@ class _Component:
         self.names = tuple(node.name for node in cluster.nodes)
 
     def discover(self) -> tuple[list[Discovery], bool]:
-        """What the component shows, and whether that is all there is."""
+        """What the component shows, and whether that is all there is. Sync groups that chase each
+        other for ever have no settled states to judge."""
+        try:
+            return self._discover()
+        except EndlessElectionError:
+            return [], False
+
+    def _discover(self) -> tuple[list[Discovery], bool]:
         if any(len(units) != 1 for units in self.election.units_of_node):
             search = _Search(self.election, self.services)
             complete = search.run(SEARCH_LIMIT)
@@ -594,31 +602,27 @@ def _shown_by(
 ) -> Iterator[tuple[str, tuple[str, str]]]:
     """What the state ``after`` shows, and the step to it, each with two nodes that show it."""
     names = election.names
-    masters = [
-        unit
-        for unit in service.units
-        if unit.state(after) is VrrpState.MASTER and _in_reach(after.nodes[unit.node])
-    ]
-    on = {unit.node for unit in masters}
-    if len(on) > 1:
-        first, second = sorted(on)[:2]
-        yield DUAL_MASTER, (names[first], names[second])
+    masters = _masters(service, after)
+    on = [node for node in masters if not after.nodes[node].cut]
     healthy = [unit.node for unit in service.units if _healthy(after, unit)]
-    if healthy and not on & set(healthy):
-        waiting = healthy[0]
-        yield NO_FAILOVER, (names[min(on, default=waiting)], names[waiting])
-    if before is None:
-        return
-    for unit in service.units:
-        if (
-            unit.state(before) is VrrpState.MASTER
-            and unit.state(after) is not VrrpState.MASTER
-            and _healthy(before, unit)
-            and _healthy(after, unit)
-        ):
-            for taker in masters:
-                if taker.state(before) is not VrrpState.MASTER:
-                    yield NEEDLESS_MOVE, (names[unit.node], names[taker.node])
+    if len(on) > 1:
+        yield DUAL_MASTER, (names[on[0]], names[on[1]])
+    if healthy and not set(on) & set(healthy):
+        yield NO_FAILOVER, (names[on[0] if on else healthy[0]], names[healthy[0]])
+    if before is not None:
+        held = _masters(service, before)
+        was_healthy = {unit.node for unit in service.units if _healthy(before, unit)}
+        left = [node for node in held if node in was_healthy and node in healthy]
+        for holder in left:
+            if holder not in masters:
+                for taker in on:
+                    if taker not in held:
+                        yield NEEDLESS_MOVE, (names[holder], names[taker])
+
+
+def _masters(service: _Service, state: ClusterState) -> list[int]:
+    """The nodes that are MASTER for the service, in order."""
+    return sorted({unit.node for unit in service.units if unit.state(state) is VrrpState.MASTER})
 
 
 # -- words -----------------------------------------------------------------------------------------
@@ -720,7 +724,10 @@ def _outcomes(components: Sequence[_Component]) -> Iterator[Outcome]:
             for lost in itertools.combinations(names, count)
         ]
         failures += [(event,) for event in _worsening(together)]
-        tables = [_after_failures(component, failures) for component in together]
+        try:
+            tables = [_after_failures(component, failures) for component in together]
+        except EndlessElectionError:
+            continue
         for place, failed in enumerate(failures):
             yield Outcome(failed, tuple(row for table in tables for row in table[place]))
 
