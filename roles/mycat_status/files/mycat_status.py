@@ -39,7 +39,7 @@ LINGER = 1.0  # seconds that a client who is still sending has to read its answe
 WATCHDOG_GRACE = 0.25  # seconds beyond a check's own deadline
 MANAGER_MAX_AGE = 5.0  # seconds; MyCat itself looks at its data hosts every 10 s
 REFUSAL_LOG_INTERVAL = 60.0  # seconds
-CONFIG_POLL = 1.0  # seconds
+CONFIG_POLL = 0.5  # seconds
 
 
 def printable(value):

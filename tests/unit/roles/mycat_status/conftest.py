@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -105,7 +106,7 @@ class Endpoint:
             moves = " ".join(f"{3 + n}<&{one.fileno()}" for n, one in enumerate(listeners))
             start = f'LISTEN_FDS={len(listeners)} LISTEN_PID=$$ exec "$0" "$@" {moves}'
             fds = [one.fileno() for one in listeners]
-            self.process = subprocess.Popen(["sh", "-c", start, *command], pass_fds=fds)
+            self.process = subprocess.Popen(["bash", "-c", start, *command], pass_fds=fds)
         else:
             only = listeners[0]
             self.process = subprocess.Popen(command, stdin=only, stdout=only, stderr=only)
@@ -265,7 +266,6 @@ class StandIn:
             "sql_port": self.sql_port,
             "allow": ["127.0.0.1"],
             "drain_file": str(self.path / "drain"),
-            "check_timeout": 0.3,
         }
         if settings.get("level") == "query":
             credentials = self.path / "credentials.json"
@@ -276,6 +276,35 @@ class StandIn:
         path = self.path / "mycat_status.json"
         path.write_text(json.dumps(values))
         return path
+
+
+GREETING = b"\x4a\x00\x00\x00\x0a5.6.29-mycat-1.6\x00" + b"\1" * 56
+
+
+class FakeMyCat:
+    """A server that sends ``chunks`` to each client, ``pause`` seconds before each."""
+
+    def __init__(self, chunks=(GREETING,), pause=0.0):
+        self.chunks, self.pause = chunks, pause
+        self.accepted = 0
+        self.listener = listen()
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _peer = self.listener.accept()
+                self.accepted += 1
+                threading.Thread(target=self.talk, args=(client,), daemon=True).start()
+
+    def talk(self, client):
+        with client, contextlib.suppress(OSError):
+            for chunk in self.chunks:
+                time.sleep(self.pause)
+                client.sendall(chunk)
+            while client.recv(4096):
+                pass
 
 
 # What the endpoint used to be: the answer of `mycat status` without "not running" is a 200.
