@@ -32,6 +32,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Iterator, Sequence
 
+from . import priority
 from .findings import Finding, Severity
 from .model import Check, CheckKind, Cluster, Instance, ModelError, Node, Track
 from .request import ROUTER_IDS, Mode, Preempt, RankedCheck, Request
@@ -39,7 +40,7 @@ from .rules import Report, validate
 from .structured import check_data, instance_data
 from .timing import EVENT, Span, clean_stop, polled, silence
 
-TOP_PRIORITY = 254
+TOP_PRIORITY = priority.HIGHEST
 #: Seconds. With adverts closer together, a CPU that stalls soon looks like a lost node.
 STURDY_ADVERT = 0.1
 #: keepalived runs scripts several times a second from this version on.

@@ -21,6 +21,7 @@ from .model import ModelError
 MOST_NODES = 100
 ROUTER_IDS = 255
 LOWEST_WEIGHT = -253
+FILES_SINCE = (2, 0, 0)
 
 InterfaceAddress = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 
@@ -100,7 +101,7 @@ def read_request(data: Mapping[str, object]) -> Request:
     if unknown:
         raise ModelError(unknown[0], "is not an option of a plan; leave it out")
     nodes = _nodes(given.get("nodes", []))
-    return Request(
+    request = Request(
         nodes=nodes,
         vips=_vips(given.get("vips", []), nodes),
         **{
@@ -109,6 +110,22 @@ def read_request(data: Mapping[str, object]) -> Request:
             if option in given
         },
     )
+    _supported(request)
+    return request
+
+
+def _supported(request: Request) -> None:
+    """Raises ModelError for what VRRP or the nodes' keepalived does not know."""
+    if request.vrrp_version == 2 and _family(request.nodes[0].address) == 6:
+        raise ModelError("vrrp_version", "is 2, which knows IPv4 only; write 3")
+    if request.keepalived_version < FILES_SINCE:
+        for index, check in enumerate(request.checks):
+            if check.event and request.mode is not Mode.KILL:
+                raise ModelError(
+                    f"checks[{index}].event",
+                    "needs the tracked files of keepalived 2.0.0 or newer; write false, or "
+                    "mode: kill",
+                )
 
 
 def virtual_address(where: str, value: object) -> InterfaceAddress:

@@ -384,6 +384,22 @@ def test_the_warning_of_short_adverts_says_what_would_do() -> None:
     assert planned(node_loss_budget=0.302, failover_budget=1.102).report.findings == ()
 
 
+@pytest.mark.parametrize("mode", ["fault", "weight", "kill"])
+@pytest.mark.parametrize("version", ["1.3.5", "2.0.10", "2.3.4", "2.4.0"])
+def test_a_plan_holds_with_every_keepalived(mode: str, version: str) -> None:
+    checks = [{"name": "haproxy", "event": version >= "2"}]
+    assert planned(mode=mode, checks=checks, keepalived_version=version)
+
+
+def test_a_plan_for_ipv6() -> None:
+    plan = planned(
+        nodes=[{"name": "a", "address": "2001:db8::b"}, {"name": "b", "address": "2001:db8::c"}],
+        vips=[{"address": "2001:db8::64/64"}],
+    )
+    assert instances(plan)[1].virtual_ipaddress == ("2001:db8::64/64",)
+    assert instances(plan)[1].unicast_peer == ("2001:db8::b",)
+
+
 def test_the_same_request_gives_the_same_plan() -> None:
     assert planned(3, 4, mode="weight") == planned(3, 4, mode="weight")
 

@@ -50,7 +50,7 @@ def test_everything_that_is_given_is_read() -> None:
             "checks": [{"name": "haproxy", "weight": "-4", "event": True}, {"name": "backends"}],
             "failover_budget": 1,
             "node_loss_budget": 0.5,
-            "vrrp_version": 2,
+            "vrrp_version": 3,
             "taken_virtual_router_ids": [1, 255],
             "keepalived_version": "2.3.2",
         }
@@ -66,7 +66,7 @@ def test_everything_that_is_given_is_read() -> None:
         checks=(RankedCheck("haproxy", -4, event=True), RankedCheck("backends")),
         failover_budget=1.0,
         node_loss_budget=0.5,
-        vrrp_version=2,
+        vrrp_version=3,
         taken_virtual_router_ids=(1, 255),
         keepalived_version=(2, 3, 2),
     )
@@ -245,6 +245,22 @@ def test_addresses_that_look_odd_and_are_fine(address: str) -> None:
                 id=f"weight-{weight}",
             )
             for weight in (-254, 300, "heavy", True, -1.5)
+        ),
+        pytest.param(
+            {
+                "nodes": [{**LB1, "address": "2001:db8::b"}, {**LB2, "address": "2001:db8::c"}],
+                "vips": [{"address": "2001:db8::64/64"}],
+                "vrrp_version": 2,
+            },
+            "vrrp_version",
+            "is 2, which knows IPv4 only; write 3",
+            id="ipv6-with-v2",
+        ),
+        pytest.param(
+            {"keepalived_version": "1.3.5"},
+            "checks[0].event",
+            "keepalived 2.0.0 or newer; write false, or mode: kill",
+            id="event-with-old-keepalived",
         ),
         pytest.param({"modes": "fault"}, "modes", "is not an option of a plan", id="unknown"),
     ],
