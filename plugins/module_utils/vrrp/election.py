@@ -64,7 +64,7 @@ import enum
 import functools
 import ipaddress
 from dataclasses import dataclass, replace
-from typing import Iterator, Mapping
+from typing import Iterable, Iterator, Mapping
 
 from . import priority
 from .model import Cluster, Instance, Node
@@ -232,6 +232,10 @@ class NodeState:
     cut: bool = False
     failed: frozenset[str] = frozenset()
 
+    def with_states(self, states: Iterable[VrrpState]) -> NodeState:
+        """The same node with other states of its instances."""
+        return NodeState(tuple(states), self.running, self.lost, self.cut, self.failed)
+
 
 @dataclass(frozen=True)
 class ClusterState:
@@ -255,6 +259,7 @@ class Rejection(enum.Enum):
 _VIP_LIST_ONLY_LOGGED_SINCE = (2, 3, 3)
 
 
+@functools.lru_cache(maxsize=4096)
 def plain_address(text: str) -> str:
     """The address alone, normalised, of what ``virtual_ipaddress`` and ``unicast_peer`` hold
     ("192.0.2.9/24 dev eth0" gives "192.0.2.9"); words that are no address come back as they are."""
@@ -451,35 +456,46 @@ class _Moment:
 class _Air:
     """What the units of a scope hear of each other at one moment."""
 
-    def __init__(self, after: ClusterState, scope: tuple[Unit, ...], moment: _Moment) -> None:
+    def __init__(
+        self, after: ClusterState, scope: tuple[Unit, ...], states: tuple[VrrpState, ...]
+    ) -> None:
         self._nodes = after.nodes
-        self._masters = {
-            unit.index for unit, now in zip(scope, moment.states) if now is VrrpState.MASTER
-        }
+        self._backups = [u for u, now in zip(scope, states) if now is VrrpState.BACKUP]
+        self._masters = [u for u, now in zip(scope, states) if now is VrrpState.MASTER]
+        self._audible = {unit.index for unit in self._masters if not after.nodes[unit.node].cut}
 
     def strength(self, member: Member) -> tuple[int, tuple[int, int, str]]:
         """What two MASTERs compare: effective priority, then address."""
         effective = member.effective(self._nodes[member.node].failed)
         return (effective or 0, member.strength)
 
-    def heard(self, member: Member) -> Iterator[Member]:
+    def heard(self, member: Member) -> list[Member]:
         """The MASTERs whose adverts the member accepts."""
-        if not self._nodes[member.node].cut:
-            for other in member.hears:
-                if other.unit.index in self._masters and not self._nodes[other.node].cut:
-                    yield other
+        if self._nodes[member.node].cut:
+            return []
+        return [other for other in member.hears if other.unit.index in self._audible]
+
+    def yielding(self) -> list[Unit]:
+        """The MASTERs that hear a stronger one (rule 1)."""
+        if len(self._masters) < 2:
+            return []
+        return [
+            unit
+            for unit in self._masters
+            if any(
+                self.strength(other) > self.strength(member)
+                for member in unit.members
+                for other in self.heard(member)
+            )
+        ]
+
+    def is_quiet(self) -> bool:
+        """Whether nothing will move."""
+        return all(map(self.held_back, self._backups)) and not self.yielding()
 
     def hears_any(self, unit: Unit) -> bool:
         """Whether any MASTER is heard."""
-        return any(True for member in unit.members for _ in self.heard(member))
-
-    def yields(self, unit: Unit) -> bool:
-        """Rule 1."""
-        return unit.index in self._masters and any(
-            self.strength(other) > self.strength(member)
-            for member in unit.members
-            for other in self.heard(member)
-        )
+        return any(map(self.heard, unit.members))
 
     def held_back(self, unit: Unit) -> bool:
         """Rule 2."""
@@ -509,6 +525,20 @@ class _Air:
         )
 
 
+class _Possible:
+    """The events of one node, made once."""
+
+    def __init__(self, node: str, checks: tuple[str, ...]) -> None:
+        self.checks = tuple((CheckFails(node, it), CheckRecovers(node, it)) for it in checks)
+        self.starts = KeepalivedStarts(node)
+        self.stops = KeepalivedStops(node)
+        self.killed = KeepalivedKilled(node)
+        self.lost = NodeLost(node)
+        self.returns = NodeReturns(node)
+        self.cut = LinkCut(node)
+        self.healed = LinkHealed(node)
+
+
 class Election:
     """A cluster made ready for many events. It holds no run-time state of its own."""
 
@@ -528,6 +558,7 @@ class Election:
             tuple(sorted(frozenset().union(*(unit.checks for unit in units))))
             for units in self.units_of_node
         )
+        self._possible = tuple(map(_Possible, self.names, self.checks_of_node))
 
     # -- the cluster as a graph ------------------------------------------------------------
 
@@ -585,20 +616,19 @@ class Election:
 
     def legal_events(self, state: ClusterState) -> Iterator[Event]:
         """Every event that can happen now, nodes in order."""
-        for index, node in enumerate(self.cluster.nodes):
-            now = state.nodes[index]
+        for now, possible in zip(state.nodes, self._possible):
             if now.lost:
-                yield NodeReturns(node.name)
+                yield possible.returns
                 continue
-            for check in self.checks_of_node[index]:
-                yield (CheckRecovers if check in now.failed else CheckFails)(node.name, check)
+            for fails, recovers in possible.checks:
+                yield recovers if fails.check in now.failed else fails
             if now.running:
-                yield KeepalivedStops(node.name)
-                yield KeepalivedKilled(node.name)
+                yield possible.stops
+                yield possible.killed
             else:
-                yield KeepalivedStarts(node.name)
-            yield NodeLost(node.name)
-            yield (LinkHealed if now.cut else LinkCut)(node.name)
+                yield possible.starts
+            yield possible.lost
+            yield possible.healed if now.cut else possible.cut
 
     # -- events ----------------------------------------------------------------------------
 
@@ -606,16 +636,18 @@ class Election:
         """The settled state after ``event``; where timing decides, the likeliest."""
         index = self._index_of(event)
         scope = self._scopes[index]
-        after, (moment, *_others) = self._begin(state, index, event)
+        after = self._pulled(state, index, event)
+        moment = next(iter(self._openings(state, after, scope, event)), None)
         seen = set()
-        while True:
+        while moment is not None and moment.states not in seen:
+            seen.add(moment.states)
             following = next(self._steps(after, scope, moment, 0.0), None)
             if following is None:
                 return self._end(after, scope, moment)
             moment = following
-            if moment.states in seen:
-                raise EndlessElectionError(", ".join(self.names))
-            seen.add(moment.states)
+        if moment is not None:
+            raise EndlessElectionError(", ".join(self.names))
+        return after
 
     def settlements(
         self, state: ClusterState, event: Event, jitter: float = 0.0
@@ -623,8 +655,11 @@ class Election:
         """Every settled state that can follow ``event`` when down timers that end within
         ``jitter`` seconds of each other may end in any order; what ``apply`` gives comes first."""
         index = self._index_of(event)
-        after, begun = self._begin(state, index, event)
         scope = self._scopes[index]
+        after = self._pulled(state, index, event)
+        begun = self._openings(state, after, scope, event)
+        if not begun:
+            return (after,)
         settled: dict[ClusterState, None] = {}
         seen = set(begun)
         waiting = list(reversed(begun))
@@ -648,11 +683,8 @@ class Election:
         except KeyError:
             raise IllegalEventError(event, "no such node") from None
 
-    def _begin(
-        self, state: ClusterState, index: int, event: Event
-    ) -> tuple[ClusterState, tuple[_Moment, ...]]:
-        """The state with what the event itself does, and the moments an election can begin with,
-        the likeliest first."""
+    def _pulled(self, state: ClusterState, index: int, event: Event) -> ClusterState:
+        """The state with what the event itself does, before anybody reacts."""
         before = state.nodes[index]
         changed = _outward(before, event, self.checks_of_node[index])
         inward = list(before.states)
@@ -661,41 +693,41 @@ class Election:
             if trigger is not None:
                 for member in unit.members:
                     inward[member.position] = next_state(before.states[member.position], trigger)
-        if inward != list(before.states):
-            changed = replace(changed, states=tuple(inward))
-        after = ClusterState((*state.nodes[:index], changed, *state.nodes[index + 1 :]))
-        scope = self._scopes[index]
-        states = tuple(unit.state(after) for unit in scope)
-        farewell = isinstance(event, (KeepalivedStops, CheckFails, CheckRecovers))
-        deadlines = tuple(
-            self._deadline(state, after, unit, farewell) if now is VrrpState.BACKUP else -1.0
-            for unit, now in zip(scope, states)
-        )
-        return after, self._openings(state, after, scope, _Moment(states, deadlines))
+        changed = changed.with_states(inward)
+        return ClusterState((*state.nodes[:index], changed, *state.nodes[index + 1 :]))
 
     def _openings(
-        self, before: ClusterState, after: ClusterState, scope: tuple[Unit, ...], moment: _Moment
+        self, before: ClusterState, after: ClusterState, scope: tuple[Unit, ...], event: Event
     ) -> tuple[_Moment, ...]:
-        """The moment itself, and those in which a unit that only now became BACKUP lets its down
-        timer end before it hears the MASTER, whose adverts are too far apart."""
-        fresh = [
+        """The moments an election can begin with, the likeliest first; none if nobody moves.
+
+        There are several where a unit that only now became BACKUP may let its down timer end
+        before it hears the MASTER, whose adverts are too far apart.
+        """
+        states = tuple(unit.state(after) for unit in scope)
+        air = _Air(after, scope, states)
+        hasty = [
             (place, unit)
             for place, unit in enumerate(scope)
-            if moment.states[place] is VrrpState.BACKUP
+            if states[place] is VrrpState.BACKUP
             and unit.state(before) is not VrrpState.BACKUP
+            and air.may_miss_all(unit)
         ]
-        if not fresh:
-            return (moment,)
-        air = _Air(after, scope, moment)
-        openings = [moment]
-        for place, unit in fresh:
-            if air.may_miss_all(unit):
-                hasty = [
-                    self._moved(after, scope, opening, unit, Trigger.DOWN_TIMER_EXPIRES)
-                    for opening in openings
-                ]
-                ends, interval = moment.deadlines[place], air.shortest_interval(unit)
-                openings = hasty + openings if 2 * ends < interval else openings + hasty
+        if not hasty and air.is_quiet():
+            return ()
+        farewell = isinstance(event, (KeepalivedStops, CheckFails, CheckRecovers))
+        deadlines = tuple(
+            self._deadline(before, after, unit, farewell) if now is VrrpState.BACKUP else -1.0
+            for unit, now in zip(scope, states)
+        )
+        openings = [_Moment(states, deadlines)]
+        for place, unit in hasty:
+            taken = [
+                self._moved(after, scope, opening, unit, Trigger.DOWN_TIMER_EXPIRES)
+                for opening in openings
+            ]
+            likelier = 2 * deadlines[place] < air.shortest_interval(unit)
+            openings = taken + openings if likelier else openings + taken
         return tuple(openings)
 
     def _deadline(
@@ -731,8 +763,8 @@ class Election:
         self, after: ClusterState, scope: tuple[Unit, ...], moment: _Moment, jitter: float
     ) -> Iterator[_Moment]:
         """The moments that can come next, the likeliest first; none when all is quiet."""
-        air = _Air(after, scope, moment)
-        yielding = [unit for unit in scope if air.yields(unit)]
+        air = _Air(after, scope, moment.states)
+        yielding = air.yielding()
         for unit in yielding:
             yield self._moved(after, scope, moment, unit, Trigger.STRONGER_ADVERT)
         if yielding:
@@ -786,7 +818,7 @@ class Election:
             return after
         nodes = list(after.nodes)
         for index, states in moved.items():
-            nodes[index] = replace(nodes[index], states=tuple(states))
+            nodes[index] = nodes[index].with_states(states)
         return ClusterState(tuple(nodes))
 
 

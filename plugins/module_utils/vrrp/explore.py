@@ -85,7 +85,6 @@ from .election import (
     Member,
     NodeLost,
     NodeReturns,
-    NodeState,
     Unit,
     VrrpState,
 )
@@ -264,13 +263,16 @@ class _Component:
         self, service: _Service, judged: dict[str, tuple[_Shown, ...]]
     ) -> Iterator[Discovery]:
         """The discoveries with the shortest traces that the limits allow."""
-        paths = self._shortest(service, judged)
-        for kind, shown in judged.items():
-            pairs = tuple((self.names[one.first], self.names[one.second]) for one in shown)
+        pairs = {
+            kind: tuple((self.names[one.first], self.names[one.second]) for one in shown)
+            for kind, shown in judged.items()
+        }
+        paths = self._shortest(service, {kind: named[0] for kind, named in pairs.items()})
+        for kind, named in pairs.items():
             if kind in paths:
-                yield self._told(paths[kind], pairs, ())
+                yield self._told(paths[kind], named, ())
             else:
-                yield self._explained_by_two(service, kind, shown[0], pairs)
+                yield self._explained_by_two(service, kind, judged[kind][0], named)
 
     def _explained_by_two(
         self, service: _Service, kind: str, shown: _Shown, pairs: tuple[tuple[str, str], ...]
@@ -279,18 +281,21 @@ class _Component:
         down = tuple(name for name in self.names if name not in two)
         pair = _Component(Cluster(tuple(n for n in self.cluster.nodes if n.name in two)))
         part = next(one for one in pair.services if set(service.addresses) <= set(one.addresses))
-        path = pair._shortest(part, (kind,)).get(kind)
+        path = pair._shortest(part, {kind: two}).get(kind)
         if path is None:
             path = _constructed(pair.election, part, kind, shown, two)
         asked = replace(part, addresses=service.addresses)
         return pair._told(replace(path, service=asked), pairs, down)
 
-    def _shortest(self, service: _Service, kinds: Collection[str]) -> dict[str, _Path]:
-        if not kinds:
+    def _shortest(self, service: _Service, wanted: dict[str, tuple[str, str]]) -> dict[str, _Path]:
+        """The shortest path to each kind that is wanted, with a pair that shows it."""
+        if not wanted:
             return {}
-        search = _Search(self.election, (service,))
-        search.run(_TRACE_LIMIT // len(self.names), {(service.addresses, kind) for kind in kinds})
-        return {kind: path for (_addresses, kind), path in search.found.items() if kind in kinds}
+        # The taker must go and return; otherwise, something must happen to the holder.
+        likely = {pair[kind == NEEDLESS_MOVE] for kind, pair in wanted.items()}
+        search = _Search(self.election, (service,), likely)
+        search.run(_TRACE_LIMIT // len(self.names), {(service.addresses, kind) for kind in wanted})
+        return {kind: path for (_addresses, kind), path in search.found.items() if kind in wanted}
 
     def _told(
         self, path: _Path, pairs: tuple[tuple[str, str], ...], down: tuple[str, ...]
@@ -469,6 +474,7 @@ class _Pairs:
 # -- the search: states --------------------------------------------------------------------------
 
 _Key = Tuple[Tuple[str, ...], str]
+_Step = Tuple[ClusterState, Event]
 
 
 @dataclass(frozen=True)
@@ -487,11 +493,16 @@ class _Search:
     """Breadth-first through the settled states, from the healthy cluster started in order and in
     reverse order. ``found`` holds the first, hence shortest, path to each discovery."""
 
-    def __init__(self, election: Election, services: Sequence[_Service]) -> None:
+    def __init__(
+        self, election: Election, services: Sequence[_Service], likely: Collection[str] = ()
+    ) -> None:
+        """Of equally short paths, those with events on ``likely`` nodes are found first."""
         self.found: dict[_Key, _Path] = {}
+        self._likely = likely
         self._election = election
         self._services = services
-        self._came_from: dict[ClusterState, tuple[ClusterState, Event] | None] = {}
+        self._came_from: dict[ClusterState, _Step | None] = {}
+        self._views: dict[ClusterState, tuple[_View, ...]] = {}
         self._roots: dict[ClusterState, tuple[str, ...]] = {}
         self._waiting: deque[ClusterState] = deque()
 
@@ -505,7 +516,8 @@ class _Search:
         tried = 0
         while self._waiting:
             state = self._waiting.popleft()
-            for event in self._election.legal_events(state):
+            events = self._election.legal_events(state)
+            for event in sorted(events, key=lambda event: event.node not in self._likely):
                 if wanted is not None and wanted <= self.found.keys():
                     return True
                 tried += 1
@@ -515,32 +527,77 @@ class _Search:
                 return False
         return True
 
-    def _arrive(self, state: ClusterState, step: tuple[ClusterState, Event] | None) -> None:
-        if state not in self._came_from:
+    def _arrive(self, state: ClusterState, step: _Step | None) -> None:
+        if state not in self._views:
             self._came_from[state] = step
             self._waiting.append(state)
-        for service in self._services:
-            for kind, pair in _shown_by(self._election, service, step and step[0], state):
-                if (service.addresses, kind) not in self.found:
-                    path = self._path(kind, service, pair, step, state)
-                    self.found[service.addresses, kind] = path
+            self._views[state] = tuple(_View(one, state) for one in self._services)
+            for service, view in zip(self._services, self._views[state]):
+                for kind, pair in view.broken():
+                    self._found(kind, service, pair, step, state)
+        if step is not None:
+            views = zip(self._services, self._views[step[0]], self._views[state])
+            for service, before, after in views:
+                for pair in after.needless_since(before):
+                    self._found(NEEDLESS_MOVE, service, pair, step, state)
 
-    def _path(
+    def _found(
         self,
         kind: str,
         service: _Service,
-        pair: tuple[str, str],
-        step: tuple[ClusterState, Event] | None,
+        pair: tuple[int, int],
+        step: _Step | None,
         state: ClusterState,
-    ) -> _Path:
+    ) -> None:
+        if (service.addresses, kind) in self.found:
+            return
         states = [state]
         events: list[Event] = []
         while step is not None:
             states.append(step[0])
             events.append(step[1])
             step = self._came_from[step[0]]
-        started = self._roots[states[-1]]
-        return _Path(kind, service, pair, started, tuple(events[::-1]), tuple(states[::-1]))
+        self.found[service.addresses, kind] = _Path(
+            kind=kind,
+            service=service,
+            pair=(self._election.names[pair[0]], self._election.names[pair[1]]),
+            started=self._roots[states[-1]],
+            events=tuple(events[::-1]),
+            states=tuple(states[::-1]),
+        )
+
+
+class _View:
+    """What a settled state is to a service. Nodes are numbers, in order."""
+
+    def __init__(self, service: _Service, state: ClusterState) -> None:
+        nodes = state.nodes
+        self.masters = sorted(
+            {unit.node for unit in service.units if unit.state(state) is VrrpState.MASTER}
+        )
+        self.in_reach = [node for node in self.masters if not nodes[node].cut]
+        self.healthy = [
+            unit.node
+            for unit in service.units
+            if nodes[unit.node].running
+            and not nodes[unit.node].cut
+            and unit.healthy(nodes[unit.node].failed)
+        ]
+
+    def broken(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        """The properties the state breaks, each with two nodes that show it."""
+        if len(self.in_reach) > 1:
+            yield DUAL_MASTER, (self.in_reach[0], self.in_reach[1])
+        if self.healthy and not any(node in self.in_reach for node in self.healthy):
+            yield NO_FAILOVER, ((self.in_reach or self.healthy)[0], self.healthy[0])
+
+    def needless_since(self, before: _View) -> Iterator[tuple[int, int]]:
+        """A healthy node that held the VIPs and does no more, and the one that took them."""
+        for holder in before.masters:
+            if holder not in self.masters and holder in before.healthy and holder in self.healthy:
+                for taker in self.in_reach:
+                    if taker not in before.masters:
+                        yield holder, taker
 
 
 def healthy_start(election: Election, started: Sequence[str]) -> ClusterState:
@@ -583,46 +640,6 @@ def _changes(
     now = state.nodes[election.node_index[name]].failed
     for check in sorted(now ^ failed):
         yield CheckRecovers(name, check) if check in now else CheckFails(name, check)
-
-
-def _in_reach(node: NodeState) -> bool:
-    return node.running and not node.cut
-
-
-def _healthy(state: ClusterState, unit: Unit) -> bool:
-    node = state.nodes[unit.node]
-    return _in_reach(node) and unit.healthy(node.failed)
-
-
-def _shown_by(
-    election: Election,
-    service: _Service,
-    before: ClusterState | None,
-    after: ClusterState,
-) -> Iterator[tuple[str, tuple[str, str]]]:
-    """What the state ``after`` shows, and the step to it, each with two nodes that show it."""
-    names = election.names
-    masters = _masters(service, after)
-    on = [node for node in masters if not after.nodes[node].cut]
-    healthy = [unit.node for unit in service.units if _healthy(after, unit)]
-    if len(on) > 1:
-        yield DUAL_MASTER, (names[on[0]], names[on[1]])
-    if healthy and not set(on) & set(healthy):
-        yield NO_FAILOVER, (names[on[0] if on else healthy[0]], names[healthy[0]])
-    if before is not None:
-        held = _masters(service, before)
-        was_healthy = {unit.node for unit in service.units if _healthy(before, unit)}
-        left = [node for node in held if node in was_healthy and node in healthy]
-        for holder in left:
-            if holder not in masters:
-                for taker in on:
-                    if taker not in held:
-                        yield NEEDLESS_MOVE, (names[holder], names[taker])
-
-
-def _masters(service: _Service, state: ClusterState) -> list[int]:
-    """The nodes that are MASTER for the service, in order."""
-    return sorted({unit.node for unit in service.units if unit.state(state) is VrrpState.MASTER})
 
 
 # -- words -----------------------------------------------------------------------------------------
