@@ -197,15 +197,32 @@ instances:
         unicast_src_ip: 192.0.2.11
         unicast_peer: [192.0.2.12]
 checks:
-  description:
-    - The checks to define on every node, without their commands. RV(checks[].kind) is
-      V(track_script), or V(track_file) for a file that holds 1 while the process is down.
-    - Times are seconds. The command of a script has to answer, or give up, within
-      RV(checks[].deadline) by itself; RV(checks[].timeout) is keepalived's own and may be
-      coarser.
+  description: The checks to define on every node, without their commands. Times are seconds.
   returned: success
   type: list
   elements: dict
+  contains:
+    name:
+      description: What the instances track.
+      type: str
+    kind:
+      description: Either track_script, or track_file for a file that holds 1 while it is down.
+      type: str
+    interval:
+      description: How often the script runs.
+      type: float
+    timeout:
+      description: When keepalived stops a run. It can be coarser than the deadline.
+      type: float
+    deadline:
+      description: Within how many seconds the command has to answer, or give up, by itself.
+      type: float
+    rise:
+      description: How many successes in a row count.
+      type: int
+    fall:
+      description: How many failures in a row count.
+      type: int
   sample:
     - name: haproxy
       kind: track_script

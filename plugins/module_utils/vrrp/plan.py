@@ -151,7 +151,7 @@ def spread(nodes: int, vips: int) -> list[list[int]]:
     node takes its share of first, then of second places from those that have most, and goes
     last everywhere else. So a node added at the end never reorders the nodes before it.
     """
-    orders = [[0] for _ in range(vips)]
+    orders = [[0] for _vip in range(vips)]
     for node in range(1, nodes):
         for place in range(min(node, 2)):
             groups: dict[tuple[int, ...], list[int]] = {}
@@ -170,7 +170,7 @@ def _take_share(orders: list[list[int]], group: Sequence[int], node: int, place:
     holders: dict[int, list[int]] = {}
     for vip in group:
         holders.setdefault(orders[vip][place], []).append(vip)
-    for _ in range(len(group) // (node + 1 - place)):
+    for _turn in range(len(group) // (node + 1 - place)):
         most = max(len(held) for held in holders.values())
         candidates = (vip for held in holders.values() if len(held) == most for vip in held)
         # The first address to the first node, the second to the second, as a reader expects.
