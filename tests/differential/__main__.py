@@ -24,11 +24,13 @@ from .run import Outcome, run, shrink
 def main() -> int:
     """0: no unexplained disagreement; 1: at least one; 2: the machine cannot run the test."""
     options = _options()
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT as well: a shell starts its background jobs with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
-        daemon = release(options.release) if options.release else installed(options.keepalived)
         lab.prepare()
         lab.sweep()
+        daemon = release(options.release) if options.release else installed(options.keepalived)
     except (DaemonError, lab.LabError) as error:
         print(f"differential test cannot run: {error}", file=sys.stderr)
         return 2

@@ -286,11 +286,18 @@ def prepare() -> None:
 
 
 def sweep() -> None:
-    """Delete the namespaces of runs that were killed before they could."""
+    """Delete the namespaces and directories of runs that were killed before they could."""
     for namespace in NAMESPACES.glob(PREFIX + "-*"):
-        owner = namespace.name.split("-")[1]
-        if owner.isdigit() and not Path("/proc", owner).exists():
+        if _ownerless(namespace.name):
             _run(["ip", "netns", "del", namespace.name])
+    for directory in Path(tempfile.gettempdir()).glob(PREFIX + "-*"):
+        if _ownerless(directory.name):
+            shutil.rmtree(directory)
+
+
+def _ownerless(name: str) -> bool:
+    owner = name.split("-")[1]
+    return owner.isdigit() and not Path("/proc", owner).exists()
 
 
 def _watch(namespace: str) -> socket.socket:

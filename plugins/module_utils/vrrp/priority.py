@@ -74,11 +74,12 @@ def preempt_delay_in_force(node: Node, instance: Instance) -> float:
 
 
 def starts_as_master(node: Node, instance: Instance) -> bool:
-    """Whether the instance begins as MASTER without listening first: an address owner, and
-    ``state MASTER`` in 1.4.5 and older."""
-    return is_owner(instance) or (
-        instance.state is State.MASTER and node.keepalived_version < _SECOND_GENERATION
-    )
+    """Whether the instance begins as MASTER without listening first: an address owner that also
+    says ``state MASTER``; either of the two in 1.4.5 and older."""
+    wishes_it = instance.state is State.MASTER
+    if node.keepalived_version < _SECOND_GENERATION:
+        return is_owner(instance) or wishes_it
+    return is_owner(instance) and wishes_it
 
 
 def down_timer_adverts(node: Node, instance: Instance) -> int:
@@ -109,9 +110,9 @@ def counting_tracks(node: Node, instance: Instance) -> tuple[Track, ...]:
     Not used, although written: a check that is not defined, a second track of the same check, a
     kind of check the version does not know, a weighted check of an address owner, and a weighted
     script or file of a sync group's member unless the group says ``sgroup_tracking_weight``.
-    There a weighted interface, and a file of weight 1 (the default), become fault conditions. The
-    tracks written in the sync group itself keep their weights; next to an address owner they
-    lose them.
+    There a file of weight 1 (the default) becomes a fault condition. The tracks written in the
+    sync group itself keep their weights; next to an address owner they lose them. A check that
+    the instance and its group both track counts as ``_replaced`` says.
     """
     group = sync_group_of(node, instance)
     own = _usable(node, instance.tracks)
@@ -124,7 +125,7 @@ def counting_tracks(node: Node, instance: Instance) -> tuple[Track, ...]:
     shared = _usable(node, group.tracks)
     if any(is_owner(member) for member in node.instances if member.name in group.members):
         shared = tuple(_with_weight(track, 0) for track in shared)
-    return _first_of_each(own + shared)
+    return _together(own, shared)
 
 
 def _has_default_weight(track: Track) -> bool:
@@ -132,15 +133,32 @@ def _has_default_weight(track: Track) -> bool:
 
 
 def _in_sync_group(track: Track) -> Track | None:
-    if track.kind is CheckKind.PROCESS:
-        return track  # keepalived forgets these: their weights go on counting.
-    if track.kind is CheckKind.INTERFACE or _has_default_weight(track):
+    # keepalived forgets processes. Of an interface it says that the weight is ignored, but the
+    # interface has noted it before, so it goes on counting.
+    if track.kind in (CheckKind.PROCESS, CheckKind.INTERFACE):
+        return track
+    if _has_default_weight(track):
         return _with_weight(track, 0)
     return None
 
 
 def _with_weight(track: Track, weight: int) -> Track:
     return Track(check=track.check, kind=track.kind, weight=weight, reverse=track.reverse)
+
+
+def _together(own: tuple[Track, ...], shared: tuple[Track, ...]) -> tuple[Track, ...]:
+    """An instance's tracks and its sync group's, each check once."""
+    groups = {(track.kind, track.check): track for track in shared}
+    replaced = tuple(_replaced(track, groups.get((track.kind, track.check))) for track in own)
+    return _first_of_each(replaced + shared)
+
+
+def _replaced(own: Track, shared: Track | None) -> Track:
+    """What counts of a check that both track: the group's weight and ``reverse``, unless the
+    instance tracks it without weight; of a process the weight only."""
+    if shared is None or own.weight == 0:
+        return own
+    return _with_weight(own, shared.weight) if own.kind is CheckKind.PROCESS else shared
 
 
 def _usable(node: Node, tracks: tuple[Track, ...]) -> tuple[Track, ...]:

@@ -140,7 +140,7 @@ class TestWhatCounts:
         [
             pytest.param(SCRIPT, 5, [], id="a weighted script is removed"),
             pytest.param(SCRIPT, 0, [("c", 0)], id="a script without weight stays"),
-            pytest.param(INTERFACE, 5, [("c", 0)], id="a weighted interface becomes a fault"),
+            pytest.param(INTERFACE, 5, [("c", 5)], id="a weighted interface goes on counting"),
             pytest.param(FILE, 1, [("c", 0)], id="a file of default weight becomes a fault"),
             pytest.param(FILE, 2, [], id="another weighted file is removed"),
             pytest.param(PROCESS, 5, [("c", 5)], id="a weighted process is forgotten, and counts"),
