@@ -362,29 +362,18 @@ class Member:
         self.written = priority.written_tracks(owner, it)
         self.checks = frozenset(track.check for track in self.written)
         self._effective: dict[frozenset[str], int | None] = {}
-        self._healthy: dict[frozenset[str], bool] = {}
 
     def effective(self, failed: frozenset[str]) -> int | None:
         """The effective priority while ``failed`` checks fail; None in FAULT of its own."""
-        try:
-            return self._effective[failed]
-        except KeyError:
+        if failed not in self._effective:
             results = {
                 track.check: priority.result_of(track.kind, track.check in failed)
                 for track in self.tracks
             }
-            value = priority.effective_from_tracks(self.base, self.tracks, results)
-            self._effective[failed] = value
-            return value
-
-    def healthy(self, failed: frozenset[str]) -> bool:
-        """Whether every check written for the instance is as the operator wants it."""
-        try:
-            return self._healthy[failed]
-        except KeyError:
-            value = all(priority.is_healthy(track, track.check in failed) for track in self.written)
-            self._healthy[failed] = value
-            return value
+            self._effective[failed] = priority.effective_from_tracks(
+                self.base, self.tracks, results
+            )
+        return self._effective[failed]
 
     def added_by(self, check: str, failing: bool) -> int | None:
         """What a check adds to the priority in this condition; None is a fault."""
@@ -427,6 +416,8 @@ class Unit:
         self.checks = frozenset(check for member in members for check in member.checks)
         self.preempt_delay = max(member.preempt_delay for member in members)
         self.starts_as_master = all(member.starts_as_master for member in members)
+        self._faulty: dict[frozenset[str], bool] = {}
+        self._healthy: dict[frozenset[str], bool] = {}
         for member in members:
             member.unit = self
 
@@ -436,11 +427,23 @@ class Unit:
 
     def faulty(self, failed: frozenset[str]) -> bool:
         """Whether a check without weight fails at any member: all of them are in FAULT."""
-        return any(member.effective(failed) is None for member in self.members)
+        known = self._faulty.get(failed)
+        if known is None:
+            known = any(member.effective(failed) is None for member in self.members)
+            self._faulty[failed] = known
+        return known
 
     def healthy(self, failed: frozenset[str]) -> bool:
-        """Whether every check of every member is good."""
-        return all(member.healthy(failed) for member in self.members)
+        """Whether every check of every member is as the operator wants it."""
+        known = self._healthy.get(failed)
+        if known is None:
+            known = all(
+                priority.is_healthy(track, track.check in failed)
+                for member in self.members
+                for track in member.written
+            )
+            self._healthy[failed] = known
+        return known
 
 
 @dataclass(frozen=True)
@@ -620,13 +623,11 @@ class Election:
             if now.lost:
                 yield possible.returns
                 continue
+            yield possible.stops if now.running else possible.starts
             for fails, recovers in possible.checks:
                 yield recovers if fails.check in now.failed else fails
             if now.running:
-                yield possible.stops
                 yield possible.killed
-            else:
-                yield possible.starts
             yield possible.lost
             yield possible.healed if now.cut else possible.cut
 

@@ -528,16 +528,17 @@ class _Search:
         return True
 
     def _arrive(self, state: ClusterState, step: _Step | None) -> None:
-        if state not in self._views:
+        views = self._views.get(state)
+        if views is None:
+            views = tuple(_View(one, state) for one in self._services)
+            self._views[state] = views
             self._came_from[state] = step
             self._waiting.append(state)
-            self._views[state] = tuple(_View(one, state) for one in self._services)
-            for service, view in zip(self._services, self._views[state]):
+            for service, view in zip(self._services, views):
                 for kind, pair in view.broken():
                     self._found(kind, service, pair, step, state)
         if step is not None:
-            views = zip(self._services, self._views[step[0]], self._views[state])
-            for service, before, after in views:
+            for service, before, after in zip(self._services, self._views[step[0]], views):
                 for pair in after.needless_since(before):
                     self._found(NEEDLESS_MOVE, service, pair, step, state)
 

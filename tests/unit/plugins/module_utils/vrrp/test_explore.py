@@ -317,9 +317,9 @@ class TestTraces:
         assert found.trace.words[-1].startswith("VIP 192.0.2.9 stays on lb2")
         (move,) = explore.explore(cluster(instance(110, 0), instance(100, 0))).needless_moves
         assert move.trace.words[1:] == (
-            "haproxy fails on lb1",
+            "keepalived stops on lb1",
             "VIP 192.0.2.9 moves to lb2",
-            "haproxy passes again on lb1",
+            "keepalived starts on lb1",
             "VIP 192.0.2.9 moves to lb1",
             "VIP 192.0.2.9 has left lb2, which is healthy",
         )
