@@ -45,7 +45,7 @@ types: venv
 units: venv
 	pytest -q
 
-sanity: venv ## ansible-test sanity, on a copy of the tree
+sanity: build ## ansible-test sanity
 	tools/sanity
 
 build: venv ## Build the collection, install it into an empty path, use it from there
@@ -54,7 +54,7 @@ build: venv ## Build the collection, install it into an empty path, use it from 
 molecule: venv ## Run one Molecule scenario (SCENARIO=default)
 	molecule test -s $(SCENARIO)
 
-test: check sanity build ## Everything
+test: check sanity ## Everything
 	$(MAKE) molecule SCENARIO=default
 
 clean: ## Remove what the commands above left in the checkout

@@ -15,18 +15,15 @@ _TERMINATED = (143, -15)
 
 # Lines that belong to every run and complain of nothing.
 _HARMLESS = re.compile(
-    r"""^(?:
-        \s*$
-      | Terminated$
-      | .*\bStarting\ (?:Keepalived|VRRP|Healthcheck)
-      | .*\bStopped(?:\ Keepalived)?\b
-      | .*\bRunning\ on\ 
-      | .*\bCommand\ line:
-      | \s*'
-      | .*\bConfiguration\ file\ 
-      | .*\bOpening\ file\ 
-    )""",
-    re.VERBOSE,
+    r"^(\s*$"
+    r"|Terminated$"
+    r"|\s*'"
+    r"|.*\bStarting (Keepalived|VRRP|Healthcheck)"
+    r"|.*\bStopped\b"
+    r"|.*\bRunning on "
+    r"|.*\bCommand line:"
+    r"|.*\bConfiguration file "
+    r"|.*\bOpening file )"
 )
 
 _SECRET = re.compile(r"(?m)^(\s*auth_pass\s+).*$")

@@ -150,7 +150,8 @@ def main():
                 "; ".join(result["complaints"]),
             )
             if not module.check_mode:
-                module.fail_json(**dict(result, changed=False, msg=message))
+                result["changed"] = False
+                module.fail_json(msg=message, **result)
             module.warn(message)
         if not module.check_mode:
             if module.params["backup"] and os.path.exists(dest):

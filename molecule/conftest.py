@@ -1,0 +1,77 @@
+"""Fixtures of all scenarios: their hosts, and a pair that is whole again before each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import testinfra
+import yaml
+from lab.hosts import Host, await_, await_one_holder
+from testinfra.host import Host as TestinfraHost
+
+
+@pytest.fixture(scope="session")
+def settings() -> dict:
+    """The scenario's molecule.yml as Molecule merged it."""
+    return yaml.safe_load(Path(os.environ["MOLECULE_FILE"]).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def variables(settings: dict) -> dict:
+    return settings["provisioner"]["inventory"]["group_vars"]["all"]
+
+
+@pytest.fixture(scope="session")
+def group(settings: dict, variables: dict) -> Callable[[str], list[Host]]:
+    """The hosts of an inventory group."""
+    return lambda name: [
+        Host(platform["name"], variables["molecule_network"])
+        for platform in settings["platforms"]
+        if name in platform["groups"]
+    ]
+
+
+@pytest.fixture(scope="session")
+def lbs(group: Callable[[str], list[Host]]) -> list[Host]:
+    return group("haproxy")
+
+
+@pytest.fixture(scope="session")
+def mycats(group: Callable[[str], list[Host]]) -> list[Host]:
+    return group("mycat")
+
+
+@pytest.fixture(scope="session")
+def client(group: Callable[[str], list[Host]]) -> Host:
+    return group("clients")[0]
+
+
+@pytest.fixture(scope="session")
+def vip(variables: dict) -> str:
+    return variables["mycat_ha_vip"].split("/")[0]
+
+
+@pytest.fixture(scope="session")
+def inspect() -> Callable[[Host], TestinfraHost]:
+    return lambda host: testinfra.get_host(f"docker://{host.container}")
+
+
+def answering(client: Host, vip: str) -> set[str]:
+    """Return which MyCats answer a few queries through the address."""
+    return {client.query(vip, "select @@hostname").stdout.strip() for _ in range(6)}
+
+
+@pytest.fixture
+def holder(lbs: list[Host], mycats: list[Host], client: Host, vip: str) -> Host:
+    """The host with the VIP, once everything runs and every MyCat is in the balancing."""
+    everything = [(lb, unit) for lb in lbs for unit in ("haproxy", "keepalived")]
+    everything += [(mycat, "mycat") for mycat in mycats]
+    for host, unit in everything:
+        await_(lambda h=host, u=unit: h.state_of(u) == "active", 20, f"{unit} runs on {host.name}")
+    found = await_one_holder(lbs, vip)
+    names = {mycat.name for mycat in mycats}
+    await_(lambda: answering(client, vip) == names, 30, "every MyCat answers through the VIP")
+    return found
