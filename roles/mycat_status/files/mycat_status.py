@@ -33,6 +33,7 @@ PREFIX = "mycat_status_"  # of the role's variables, as messages name settings
 LEVELS = ("process", "greeting", "query")
 
 MAX_REQUEST_LINE = 2048  # bytes
+MAX_EMPTY_LINES = 16  # bytes
 MAX_REQUEST = 8192  # bytes, with the headers
 MAX_CONNECTIONS = 2048
 LINGER = 1.0  # seconds that a client who is still sending has to read its answer
@@ -654,8 +655,10 @@ def parse_request(received):
     Until the request line is there, the Request is one for the verdict. Raise NotHTTP as soon as
     the bytes cannot become a request any more.
     """
-    received = received.lstrip(b"\r\n")  # RFC 9112 2.2: empty lines before the request line
-    line, line_end, headers = received.partition(b"\n")
+    request = received.lstrip(b"\r\n")  # RFC 9112 2.2: empty lines before the request line
+    if len(received) - len(request) > MAX_EMPTY_LINES:
+        raise NotHTTP
+    line, line_end, headers = request.partition(b"\n")
     method, _, others = line.partition(b" ")
     target, _, version = others.partition(b" ")
     if len(line) > MAX_REQUEST_LINE or method.translate(None, TOKEN):
@@ -1109,7 +1112,10 @@ def inherited_sockets():
     listening, connected = [], []
     for fd in fds:
         os.set_inheritable(fd, False)
-        inherited = socket.socket(fileno=fd)
+        # Python 3.6 takes every inherited socket for an IPv4 one if it is not told otherwise.
+        unknown = socket.socket(fileno=fd)
+        family = unknown.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN)
+        inherited = socket.socket(family, socket.SOCK_STREAM, fileno=unknown.detach())
         accepts = inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         (listening if accepts else connected).append(inherited)
     return listening, connected

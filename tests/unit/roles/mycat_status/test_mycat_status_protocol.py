@@ -92,6 +92,7 @@ def test_ipv4_clients_of_an_ipv6_socket_are_ipv4(home, start):
         pytest.param(b"GET /" + b"a" * 2000 + b" HTTP/1.0\r\n\r\n", 200, id="longest-line"),
         pytest.param(b"GET /" + b"a" * 2048 + b" HTTP/1.0\r\n\r\n", 400, id="line-too-long"),
         pytest.param(b"A" * 70000, 400, id="endless-method"),
+        pytest.param(b"\r\n" * 50, 400, id="endless-empty-lines"),
         pytest.param(b"GET /\r\n\r\n", 400, id="http-0.9"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, id="http-2"),
         pytest.param(b"GET / HTTP/1.2\r\n\r\n", 400, id="http-1.2"),
