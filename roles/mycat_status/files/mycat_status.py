@@ -898,16 +898,17 @@ class Server:
 
     def _patience(self):
         """Seconds until the next deadline."""
-        deadlines = [CONFIG_POLL + time.monotonic()]
+        now = time.monotonic()
+        deadlines = [now + CONFIG_POLL]
         for line in (self.reading, self.lingering):
             if line:
                 deadlines.append(next(iter(line.values())).deadline)
         if self.waiting:
             for refresher in filter(None, (self.verdict, self.manager)):
                 overdue = refresher.overdue_at()
-                if overdue:
+                if overdue is not None and overdue > now:
                     deadlines.append(overdue)
-        return max(0.0, min(deadlines) - time.monotonic())
+        return max(0.0, min(deadlines) - now)
 
     def _accept(self, listener):
         for _ in range(64):  # then others have their turn
@@ -926,11 +927,11 @@ class Server:
 
     def _make_room(self):
         """Drop the client that has been there longest; a probe asks at once and is not it."""
-        for line in (self.lingering, self.reading):
-            if line:
-                self._drop(next(iter(line.values())))
-                return
-        if self.waiting:
+        if self.lingering:
+            self._close(next(iter(self.lingering.values())))
+        elif self.reading:
+            self._drop(next(iter(self.reading.values())))
+        elif self.waiting:
             self._drop(self.waiting.pop(0))
 
     def _admit(self, client):
