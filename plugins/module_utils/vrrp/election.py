@@ -349,6 +349,7 @@ class Member:
         self.addresses = addresses_of(it)
         self.nopreempt = priority.nopreempt_in_force(owner, it)
         self.preempt_delay = priority.preempt_delay_in_force(owner, it)
+        self.is_owner = priority.is_owner(it)
         self.starts_as_master = priority.starts_as_master(owner, it)
         self.interval = priority.advert_interval(it)
         self.adverts = priority.down_timer_adverts(owner, it)

@@ -245,6 +245,35 @@ class TestAgainstBruteForce:
             exploration, _expected = self.compare(one, brute_force.CHECKS_AND_STOPS)
             replay_pairs(one, exploration)
 
+    @pytest.mark.parametrize("deaf", [(1, 2), (1, 3), (2, 1), (3, 1)], ids=str)
+    def test_three_nodes_one_of_which_does_not_hear_another(self, deaf):
+        receiver, sender = deaf
+        rows = []
+        for place, choice in enumerate(
+            ({"priority": 110}, {"priority": 100, "nopreempt": True}, {"priority": 105}), 1
+        ):
+            peers = {n: f"192.0.2.{n}" for n in (1, 2, 3) if n != place}
+            if place == sender:
+                peers[receiver] = "192.0.2.77"
+            rows.append(instance(weight=-20, **choice, unicast_peer=tuple(peers.values())))
+        self.compare(cluster(*rows), brute_force.WITH_CUTS)
+
+    @pytest.mark.parametrize(
+        ("rows", "version"),
+        [
+            pytest.param([(255, 0, 5), (100, 1, 0)], (2, 2, 7), id="one address owner"),
+            pytest.param([(255, 0, 5), (255, 0, 5)], (2, 2, 7), id="two of them"),
+            pytest.param([(100, 1, 5), (110, 1, -20)], (1, 4, 5), id="state MASTER in 1.4.5"),
+            pytest.param([(100, 1, 0), (100, 1, -20)], (1, 4, 5), id="the same, equal"),
+        ],
+    )
+    def test_who_starts_as_master(self, rows, version):
+        several = [
+            instance(base, weight, nopreempt=bool(nopreempt), state=State.MASTER)
+            for base, nopreempt, weight in rows
+        ]
+        self.compare(cluster(*several, keepalived_version=version), brute_force.WITH_CUTS)
+
     def test_sync_groups(self):
         for first, second, weight in itertools.product((100, 110), (100, 110), (0, 20)):
             one = grouped([(110, 100), (first, second)], weight)
