@@ -63,7 +63,7 @@ _READ_AND_REJECTED = {
 def _third_node_beside_rejection(case: Case) -> bool:
     nodes = case.cluster.nodes
     return len(nodes) > 2 and any(
-        election.rejection(node, instance, other, sender) in _READ_AND_REJECTED
+        election.rejection(node, instance, sender) in _READ_AND_REJECTED
         for node, other in itertools.permutations(nodes, 2)
         for instance, sender in itertools.product(node.instances, other.instances)
     )

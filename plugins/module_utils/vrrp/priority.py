@@ -112,7 +112,7 @@ def counting_tracks(node: Node, instance: Instance) -> tuple[Track, ...]:
     script or file of a sync group's member unless the group says ``sgroup_tracking_weight``.
     There a file of weight 1 (the default) becomes a fault condition. The tracks written in the
     sync group itself keep their weights; next to an address owner they lose them. A check that
-    the instance and its group both track counts as ``_replaced`` says.
+    the instance and its group both track counts as ``_counted_twice`` says.
     """
     group = sync_group_of(node, instance)
     own = _usable(node, instance.tracks)
@@ -147,18 +147,27 @@ def _with_weight(track: Track, weight: int) -> Track:
 
 
 def _together(own: tuple[Track, ...], shared: tuple[Track, ...]) -> tuple[Track, ...]:
-    """An instance's tracks and its sync group's, each check once."""
+    """An instance's tracks and its sync group's."""
     groups = {(track.kind, track.check): track for track in shared}
-    replaced = tuple(_replaced(track, groups.get((track.kind, track.check))) for track in own)
-    return _first_of_each(replaced + shared)
+    counted: list[Track] = []
+    for track in own:
+        twice = groups.pop((track.kind, track.check), None)
+        counted.extend((track,) if twice is None else _counted_twice(track, twice))
+    return (*counted, *groups.values())
 
 
-def _replaced(own: Track, shared: Track | None) -> Track:
-    """What counts of a check that both track: the group's weight and ``reverse``, unless the
-    instance tracks it without weight; of a process the weight only."""
-    if shared is None or own.weight == 0:
-        return own
-    return _with_weight(own, shared.weight) if own.kind is CheckKind.PROCESS else shared
+def _counted_twice(own: Track, shared: Track) -> tuple[Track, ...]:
+    """What counts of a check that instance and group both track: the group's weight and
+    ``reverse`` (of a process the weight only), unless the instance tracks it without weight.
+
+    A script that both track without weight is a fault for ever: keepalived then waits for two
+    first results and counts one. As tracks: neither result is the good one.
+    """
+    if own.weight != 0:
+        return (_with_weight(own, shared.weight) if own.kind is CheckKind.PROCESS else shared,)
+    if own.kind is CheckKind.SCRIPT and shared.weight == 0:
+        return (own, Track(own.check, own.kind, reverse=not own.reverse))
+    return (own,)
 
 
 def _usable(node: Node, tracks: tuple[Track, ...]) -> tuple[Track, ...]:

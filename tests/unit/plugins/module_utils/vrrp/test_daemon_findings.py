@@ -99,6 +99,24 @@ def test_a_check_of_the_instance_and_its_sync_group(own, shared, moves, version)
     assert held == ({"lb2"} if moves else {"lb1"})
 
 
+@pytest.mark.parametrize(
+    ("own", "shared", "expected"),
+    [
+        pytest.param(0, 0, set(), id="without weight in both"),
+        pytest.param(0, 20, {"lb1"}, id="with weight in the group"),
+        pytest.param(None, 0, {"lb1"}, id="in the group only"),
+    ],
+)
+def test_a_script_of_the_instance_and_its_sync_group(own, shared, expected, version):
+    """Seeds 1116 on 2.2.7, 5162 and 5189 on 2.3.3: tracked without weight by both, a script that
+    succeeds leaves the group in FAULT for ever."""
+    tracks = [] if own is None else [Track("s0", weight=own)]
+    lb1 = a_node("lb1", 100, version, tracks=tracks, shared=[Track("s0", weight=shared)])
+    assert holders([lb1], election.KeepalivedStarts("lb1")) == expected
+    flip = [election.CheckFails("lb1", "s0"), election.CheckRecovers("lb1", "s0")]
+    assert holders([lb1], election.KeepalivedStarts("lb1"), *flip) == expected
+
+
 def test_an_address_owner_in_state_backup_listens_first(version):
     """Seeds 1112 and 1289 on 2.2.7: it hears an equal, and stays BACKUP whatever its address."""
     lb1 = a_node("lb1", 255, version, state=State.MASTER, shared=None)
