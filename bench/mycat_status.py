@@ -2,7 +2,6 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: S603, S607 - a bench runs programs
 """What a probe costs: mycat_status against the script it replaces, on the same stand-in MyCat.
 
 ``sudo python bench/mycat_status.py`` starts the stand-in, a real xinetd with the old script and
@@ -42,6 +41,11 @@ if [ "$stopped" = "0" ]; then
 else
     /bin/echo -e "HTTP/1.1 503 Service Unavailable\\r\\n"
 fi
+"""
+LAUNCHER = """import sys
+sys.path.append("{library}")
+from mycat_status import main
+sys.exit(main(sys.argv[1:]))
 """
 # xinetd's own limits (50 connections a second by default) would be measured instead of the script.
 XINETD_DEFAULTS = """defaults
@@ -104,16 +108,19 @@ class Bed:
         config = self._configure(level)
         program = self.path / "mycat_status.py"
         shutil.copy(PROGRAM, program)
-        compiled = self.path / "compiled"
-        compiled.mkdir()
-        shutil.copy(PROGRAM, compiled / "__main__.py")
-        subprocess.run([python, "-m", "compileall", "-q", compiled], check=True)
+        # As a module, so that Python finds it compiled.
+        library = self.path / "library"
+        library.mkdir()
+        shutil.copy(PROGRAM, library)
+        subprocess.run([python, "-m", "compileall", "-q", library], check=True)
+        launcher = self.path / "launcher"
+        launcher.write_text(LAUNCHER.format(library=library))
         run = f"-IS {program} --config {config}"
         services = {
             "source": ("no", "root", self.path / "source.sh", "-"),
             "wait": ("yes", "nobody", python, run),
             "nowait": ("no", "nobody", python, run),
-            "nowait, compiled": ("no", "nobody", python, f"-IS {compiled} --config {config}"),
+            "nowait, compiled": ("no", "nobody", python, f"-IS {launcher} --config {config}"),
         }
         self.ports = {name: free_port() for name in services}
         text = XINETD_DEFAULTS
