@@ -32,11 +32,14 @@ demo: venv ## Start five hosts, set them up, kill HAProxy on the VIP's holder, m
 demo-down: venv ## Remove the hosts of the demo
 	ansible-playbook -i tools/demo/inventory.yml tools/demo/down.yml
 
-check: lint types units ## The fast part of the tests: lint, types, unit tests
+check: venv ## The fast part of the tests: lint, types, unit tests
+	$(MAKE) --jobs 2 --output-sync=target lint types units
 
 lint: venv
 	ruff check .
 	ruff format --check .
+	shellcheck tools/build tools/demo/run tools/engine tools/image tools/sanity tools/venv .ci/run
+	python tools/role_docs.py --check
 	ansible-lint --offline --profile production
 
 types: venv

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from typing import Tuple
 
 # Debian 12's keepalived 2.2.7 ends itself by SIGTERM when the configuration has both
 # enable_script_security and a script_user other than root; mended in 2.2.8
@@ -31,7 +30,7 @@ _SECRET = re.compile(r"(?m)^(\s*auth_pass\s+).*$")
 MASK = "********"
 
 
-def complaints(exit_code: int, output: str) -> Tuple[str, ...]:
+def complaints(exit_code: int, output: str) -> tuple[str, ...]:
     """Return what is wrong with a configuration; nothing at all means that it holds.
 
     ``exit_code`` and ``output`` (stdout and stderr) are those of ``keepalived -t``. Neither alone
@@ -41,7 +40,7 @@ def complaints(exit_code: int, output: str) -> Tuple[str, ...]:
     lines = tuple(line.strip() for line in output.splitlines() if not _HARMLESS.match(line))
     if lines or exit_code == 0 or exit_code in _TERMINATED:
         return lines
-    return ("keepalived -t ended with exit code %d and said nothing" % exit_code,)
+    return (f"keepalived -t ended with exit code {exit_code} and said nothing",)
 
 
 def masked(text: str) -> str:

@@ -12,9 +12,9 @@ short_description: Install a keepalived.conf that keepalived accepts
 version_added: 0.1.0
 description:
   - Writes a configuration file for keepalived after C(keepalived -t) has read it.
-  - The exit code of C(keepalived -t) lies both ways. Debian 12's keepalived ends with 143 on good files that use
-    C(enable_script_security) with a C(script_user), and disabling a check is no error to it. This module judges by the
-    text as well.
+  - The exit code of C(keepalived -t) lies both ways. Debian 12's keepalived ends with 143 on good
+    files that use C(enable_script_security) with a C(script_user), and disabling a check is no
+    error to it. This module judges by the text as well.
   - A configuration that keepalived complains of never reaches O(dest).
   - The diff shows what changes, with every C(auth_pass) masked.
 options:
@@ -45,7 +45,8 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change. A complaint of keepalived is a warning then, as scripts that the
+    description: >-
+      Tells what would change. A complaint of keepalived is a warning then, as scripts that the
       configuration names may not be there yet.
   diff_mode:
     support: full
@@ -140,15 +141,13 @@ def main():
     if result["changed"]:
         keepalived = module.get_bin_path("keepalived", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
         if keepalived is None and not module.check_mode:
-            module.fail_json(msg="keepalived is not installed, so %s cannot be tested" % dest)
+            module.fail_json(msg=f"keepalived is not installed, so {dest} cannot be tested")
         candidate = write_candidate(module, content)
         if keepalived is not None:
             result["complaints"] = test(module, keepalived, candidate)
         if result.get("complaints"):
-            message = "keepalived does not accept the new configuration, %s is as it was: %s" % (
-                dest,
-                "; ".join(result["complaints"]),
-            )
+            reasons = "; ".join(result["complaints"])
+            message = f"keepalived refuses the new configuration, {dest} is as it was: {reasons}"
             if not module.check_mode:
                 result["changed"] = False
                 module.fail_json(msg=message, **result)

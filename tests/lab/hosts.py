@@ -11,19 +11,19 @@ from dataclasses import dataclass
 CLIENT_LOGIN = ("--user=mycat", "--password=mycat-demo")
 
 
-class NotYet(AssertionError):
+class NotYetError(AssertionError):
     """A condition did not become true in time."""
 
 
 def await_(condition: Callable[[], object], within: float, what: str, every: float = 0.1) -> object:
-    """Return the first true value of ``condition()``; raise NotYet after ``within`` seconds."""
+    """Return the first true value of ``condition()``; NotYetError after ``within`` seconds."""
     deadline = time.monotonic() + within
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() >= deadline:
-            raise NotYet(f"{what}: not within {within:g} s")
+            raise NotYetError(f"{what}: not within {within:g} s")
         time.sleep(every)
 
 
@@ -42,7 +42,7 @@ class Host:
         return ["docker", "exec", *(["-i"] if stdin else []), self.container, *command]
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(self.argv(*command), capture_output=True, text=True, timeout=60)  # noqa: S603
+        done = subprocess.run(self.argv(*command), capture_output=True, text=True, timeout=60)
         if check and done.returncode:
             raise RuntimeError(f"{self.name}: {' '.join(command)}: {done.stdout}{done.stderr}")
         return done

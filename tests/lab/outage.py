@@ -26,7 +26,7 @@ class Outage:
 def measure(client: Host, vip: str, failure: Callable[[], object], seconds: float = 6.0) -> Outage:
     """Probe ``vip`` from ``client`` for ``seconds``; call ``failure`` once greetings arrive."""
     command = client.argv("python3", "-", vip, f"--seconds={seconds}", stdin=True)
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as probe:
         assert probe.stdin

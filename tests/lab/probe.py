@@ -1,4 +1,4 @@
-"""What a client sees: a new MySQL connection at a fixed pace, whatever became of the earlier ones.
+"""What a client sees: a new MySQL connection at a fixed pace, whatever became of earlier ones.
 
 Runs on the client host with Python's standard library alone; prints one JSON object a line:
 ``{"ready": true}`` when the first greeting has arrived, the result at the end.
@@ -15,7 +15,7 @@ PROTOCOL = 10  # first byte of a MySQL greeting, behind a packet header of 4 byt
 
 
 class Probe:
-    """An open-loop load: connection number n starts at ``n * every``, and has ``deadline`` seconds."""
+    """An open-loop load: connection n starts at ``n * every`` and has ``deadline`` seconds."""
 
     def __init__(self, host: str, port: int, every: float, deadline: float) -> None:
         self.host, self.port, self.every, self.deadline = host, port, every, deadline
@@ -23,7 +23,7 @@ class Probe:
         self.failures: list[str] = []
 
     async def greet(self) -> None:
-        """Wait for the greeting, then leave; MyCat 1.6 leaks on connections that close before it."""
+        """Wait for the greeting, then leave: MyCat 1.6 leaks when clients close before it."""
         reader, writer = await asyncio.open_connection(self.host, self.port)
         try:
             packet = await reader.readexactly(5)

@@ -12,7 +12,7 @@ from types import TracebackType
 
 from .hosts import Host, holders
 
-# ip-monitor(8) with -timestamp -oneline: "[2026-01-31T12:00:00.123456] Deleted 2: eth0 inet ADDRESS/24 ..."
+# ip-monitor(8), -timestamp -oneline: "[2026-01-31T12:00:00.123456] Deleted 2: eth0 inet A/24 ..."
 _LINE = re.compile(r"^\[(?P<at>[^\]]+)\] ?(?P<gone>Deleted )?\d+: \S+\s+inet6? (?P<address>[^/ ]+)")
 
 
@@ -32,7 +32,7 @@ class Span:
 def time_line(
     start: float, end: float, before: Iterable[str], changes: Iterable[tuple[float, str, bool]]
 ) -> list[Span]:
-    """Join ``changes`` (time, host, whether it got or lost the address) into spans without holes."""
+    """Join ``changes`` (time, host, whether it got the address or lost it) into spans."""
     spans = []
     now, holding = start, frozenset(before)
     for at, host, got in sorted(changes):
@@ -54,7 +54,7 @@ class Watch:
 
     def __enter__(self) -> Watch:
         self._monitors = {
-            host.name: subprocess.Popen(  # noqa: S603
+            host.name: subprocess.Popen(
                 host.argv("timeout", "300", "ip", "-timestamp", "-oneline", "monitor", "address"),
                 stdout=subprocess.PIPE,
                 text=True,
@@ -66,7 +66,10 @@ class Watch:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         end = time.time()
         changes = []
@@ -83,7 +86,9 @@ class Watch:
 
     def longest(self, count_is: range) -> float:
         """Return the longest time (s) during which the number of holders was in ``count_is``."""
-        return max((span.seconds for span in self.spans if len(span.holders) in count_is), default=0.0)
+        return max(
+            (span.seconds for span in self.spans if len(span.holders) in count_is), default=0.0
+        )
 
     @property
     def longest_without_holder(self) -> float:

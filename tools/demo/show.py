@@ -1,4 +1,4 @@
-"""Show the demo's pair off: who holds the VIP, who answers, and what a killed HAProxy costs a client."""
+"""Show the demo's pair off: who holds the VIP, who answers, what a killed HAProxy costs."""
 
 from __future__ import annotations
 
@@ -62,11 +62,19 @@ def table(rows: list[tuple[str, str]]) -> str:
     return "\n".join(f"  {name.ljust(width)}  {value}" for name, value in rows)
 
 
+def lost(summary: dict[str, object], what: str) -> str:
+    failed, good = summary[f"{what}_failed"], summary[f"{what}_ok"]
+    return f"{failed} of {failed + good}"
+
+
 def show(vip: str) -> dict[str, object]:
     before = await_one_holder(LBS, vip)
     say(f"{vip} is on {before.name}")
-    both = await_(lambda: len(balanced(vip)) > 1 and balanced(vip), 15, "both MyCats answer through the VIP")
-    say(f"8 queries through it: {', '.join(f'{name} answered {n}' for name, n in sorted(both.items()))}")
+    both = await_(
+        lambda: len(balanced(vip)) > 1 and balanced(vip), 15, "both MyCats answer through the VIP"
+    )
+    answers = ", ".join(f"{name} answered {count}" for name, count in sorted(both.items()))
+    say(f"8 queries through it: {answers}")
 
     say(f"killing HAProxy on {before.name} (kill -9), with a new connection every 10 ms ...")
     queries = Queries(vip)
@@ -104,8 +112,7 @@ def main() -> int:
         ("holder before", str(summary["holder_before"])),
         ("holder after", str(summary["holder_after"])),
         ("outage", f"{1000 * summary['outage_s']:.0f} ms"),
-        ("queries lost", f"{summary['queries_failed']} of {summary['queries_failed'] + summary['queries_ok']}"),
-        ("connections lost", f"{summary['connections_failed']} of {summary['connections_failed'] + summary['connections_ok']}"),
+        *((f"{what} lost", lost(summary, what)) for what in ("queries", "connections")),
     ]
     print(f"\n{table(rows)}\n")
     return 0

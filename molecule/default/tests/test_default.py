@@ -12,7 +12,7 @@ from lab.watch import Watch
 # The defaults of mycat_ha_failover_budget, and of the advert interval that the plan picks.
 FAILOVER_BUDGET = 2.0
 MASTER_DOWN = 4.0
-# Two nodes may both have the address while one hands it over: the kernel of a busy machine takes its time.
+# Two nodes may both have the address while one hands it over; a busy machine takes its time.
 HANDOVER = 0.5
 
 
@@ -23,7 +23,9 @@ def standby(lbs, holder):
 
 
 def journal(host, unit, since):
-    return host.run("journalctl", "--no-pager", "-q", "-o", "cat", "-u", unit, f"--since=@{since:.3f}").stdout
+    return host.run(
+        "journalctl", "--no-pager", "-q", "-o", "cat", "-u", unit, f"--since=@{since:.3f}"
+    ).stdout
 
 
 def assert_one_holder_throughout(watch, gap):
@@ -64,7 +66,9 @@ def test_secrets_are_not_for_everybody(lbs, mycats, inspect):
 def test_nothing_of_ours_runs_as_root_for_a_check(mycats):
     for mycat in mycats:
         processes = mycat.run("ps", "-e", "-o", "user:20=", "-o", "args=").stdout.splitlines()
-        assert {line.split()[0] for line in processes if "bin/mycat_status" in line} == {"mycat_status"}
+        assert {line.split()[0] for line in processes if "bin/mycat_status" in line} == {
+            "mycat_status"
+        }
 
 
 def test_queries_through_the_vip_reach_both_mycats(holder, client, vip, mycats):
@@ -73,12 +77,15 @@ def test_queries_through_the_vip_reach_both_mycats(holder, client, vip, mycats):
 
 
 def test_strangers_get_no_verdict(mycats, client, lbs):
-    ask = "import sys, urllib.request; urllib.request.urlopen(f'http://{sys.argv[1]}:48700/', timeout=5)"
-    assert lbs[0].run("python3", "-c", ask, mycats[0].container, check=False).returncode == 0
-    assert client.run("python3", "-c", ask, mycats[0].container, check=False).returncode != 0
+    ask = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)"
+    url = f"http://{mycats[0].container}:48700/"
+    assert lbs[0].run("python3", "-c", ask, url, check=False).returncode == 0
+    assert client.run("python3", "-c", ask, url, check=False).returncode != 0
 
 
-def test_stopped_mycat_leaves_the_balancing_and_no_new_connection_fails(holder, client, vip, mycats):
+def test_stopped_mycat_leaves_the_balancing_and_no_new_connection_fails(
+    holder, client, vip, mycats
+):
     stopped, *rest = mycats
     try:
         outage = measure(client, vip, lambda: stopped.run("systemctl", "stop", "mycat"))
@@ -95,7 +102,11 @@ def test_killed_haproxy_moves_the_vip_within_the_budget(holder, standby, lbs, cl
         outage = measure(client, vip, lambda: holder.run("pkill", "-9", "-x", "haproxy"))
         assert await_one_holder(lbs, vip) == standby
         # systemd has brought HAProxy back by now; the node is whole once keepalived says so.
-        await_(lambda: "Entering BACKUP STATE" in journal(holder, "keepalived", since), 20, "the node recovers")
+        await_(
+            lambda: "Entering BACKUP STATE" in journal(holder, "keepalived", since),
+            20,
+            "the node recovers",
+        )
     assert outage.outage_s <= FAILOVER_BUDGET, outage
     assert_one_holder_throughout(watch, FAILOVER_BUDGET)
     assert_vip_stays(lbs, vip, standby, MASTER_DOWN)
@@ -125,6 +136,8 @@ def test_stopped_keepalived_moves_the_vip_at_once(holder, standby, lbs, client, 
 
 def test_reload_of_haproxy_does_not_move_the_vip(holder, lbs, client, vip):
     with Watch(lbs, vip) as watch:
-        outage = measure(client, vip, lambda: holder.run("systemctl", "reload", "haproxy"), seconds=4)
+        outage = measure(
+            client, vip, lambda: holder.run("systemctl", "reload", "haproxy"), seconds=4
+        )
     assert [set(span.holders) for span in watch.spans] == [{holder.name}]
     assert outage.connections_failed == 0, outage

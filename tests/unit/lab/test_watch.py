@@ -1,0 +1,29 @@
+from lab.watch import Span, Watch, time_line
+
+HANDOVER = [(2.0, "lb1", False), (2.5, "lb2", True)]
+
+
+def test_time_line_has_a_span_for_every_set_of_holders():
+    assert time_line(0.0, 10.0, ["lb1"], HANDOVER) == [
+        Span(0.0, 2.0, frozenset({"lb1"})),
+        Span(2.0, 2.5, frozenset()),
+        Span(2.5, 10.0, frozenset({"lb2"})),
+    ]
+
+
+def test_change_that_changes_nothing_makes_no_span():
+    assert time_line(0.0, 5.0, ["lb1"], [(1.0, "lb1", True)]) == [
+        Span(0.0, 5.0, frozenset({"lb1"}))
+    ]
+
+
+def test_longest_gap_and_longest_overlap():
+    overlap = [(7.0, "lb1", True), (7.25, "lb2", False)]
+    watch = Watch([], "192.0.2.100", time_line(0.0, 10.0, ["lb1"], [*HANDOVER, *overlap]))
+    assert watch.longest_without_holder == 0.5
+    assert watch.longest_with_several == 0.25
+
+
+def test_no_gap_is_zero():
+    watch = Watch([], "192.0.2.100", time_line(0.0, 10.0, ["lb1"], []))
+    assert watch.longest_without_holder == watch.longest_with_several == 0.0

@@ -1,0 +1,73 @@
+"""Write the table of variables in each role's README from its argument_specs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+ROLES = Path(__file__).parent.parent / "roles"
+BEGIN, END = "<!-- variables: made by tools/role_docs.py -->", "<!-- end of variables -->"
+
+
+def markdown(text: str) -> str:
+    """Turn Ansible's markup C(...) into Markdown."""
+    return re.sub(r"\bC\((.*?)\)", r"`\1`", " ".join(text.split())).replace("|", "\\|")
+
+
+def default_of(option: dict) -> str:
+    if option.get("required"):
+        return "required"
+    if "default" not in option:
+        return ""
+    value = option["default"]
+    return f"`{value if isinstance(value, str) and value else json.dumps(value)}`"
+
+
+def rows(options: dict, prefix: str = "") -> list[str]:
+    lines = []
+    for name, option in options.items():
+        kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
+        text = markdown(option["description"])
+        if "choices" in option:
+            text += " One of " + ", ".join(f"`{choice}`" for choice in option["choices"]) + "."
+        lines.append(f"| `{prefix}{name}` | {kind} | {default_of(option)} | {text} |")
+        lines += rows(option.get("options", {}), f"{prefix}{name}[].")
+    return lines
+
+
+def table(role: Path) -> str:
+    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    head = ["| variable | type | default | what it says |", "|---|---|---|---|"]
+    return "\n".join([BEGIN, *head, *rows(specs["argument_specs"]["main"]["options"]), END])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; fail if a README is out of date"
+    )
+    options = parser.parse_args()
+    stale = []
+    for role in sorted(path for path in ROLES.iterdir() if path.is_dir()):
+        readme = role / "README.md"
+        before = readme.read_text(encoding="utf-8")
+        pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
+        # Split and joined, as a replacement text would have its backslashes read.
+        after = table(role).join(pattern.split(before, maxsplit=1))
+        if BEGIN not in before or before != after:
+            stale.append(str(readme))
+            if not options.check:
+                readme.write_text(after, encoding="utf-8")
+    if options.check and stale:
+        print(f"out of date: {', '.join(stale)}; run: python tools/role_docs.py")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
