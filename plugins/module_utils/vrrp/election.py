@@ -294,39 +294,67 @@ def _authentication(instance: Instance) -> tuple[str, str] | None:
     return (written.auth_type, written.auth_pass[:8])
 
 
-def rejection(receiver_node: Node, receiver: Instance, sender: Instance) -> Rejection | None:
-    """Why ``receiver`` never acts on the adverts of ``sender``, or None if it does. The order is
-    keepalived's. Whether a wire connects the two is not asked here."""
-    if (receiver.virtual_router_id, _family(receiver)) != (
-        sender.virtual_router_id,
-        _family(sender),
-    ):
-        return Rejection.ROUTER
-    if bool(receiver.unicast_peer) != bool(sender.unicast_peer):
-        return Rejection.CAST
-    if sender.unicast_peer:
-        here = {plain_address(receiver_node.address), source_address(receiver_node, receiver)}
-        if here.isdisjoint(map(plain_address, sender.unicast_peer)):
+@dataclass(frozen=True)
+class _Adverts:
+    """What an instance sends, as far as a receiver may mind."""
+
+    router: tuple[int, int]
+    peers: frozenset[str]
+    version: int
+    authentication: tuple[str, str] | None
+    interval: float | None
+    vips: frozenset[str]
+
+
+def _adverts(instance: Instance) -> _Adverts:
+    return _Adverts(
+        router=(instance.virtual_router_id, _family(instance)),
+        peers=frozenset(map(plain_address, instance.unicast_peer or ())),
+        version=instance.version,
+        authentication=_authentication(instance),
+        interval=priority.advert_interval(instance) if instance.version == 2 else None,
+        vips=frozenset(map(plain_address, instance.virtual_ipaddress)),
+    )
+
+
+@dataclass(frozen=True)
+class _Receiver:
+    """What an instance compares the adverts of others with."""
+
+    own: _Adverts
+    addresses: frozenset[str]
+    minds_vips: bool
+
+    def rejects(self, adverts: _Adverts) -> Rejection | None:
+        """See ``rejection``."""
+        own = self.own
+        if own.router != adverts.router:
+            return Rejection.ROUTER
+        if bool(own.peers) != bool(adverts.peers):
+            return Rejection.CAST
+        if adverts.peers and adverts.peers.isdisjoint(self.addresses):
             return Rejection.PEER
-    return _content_rejection(receiver_node, receiver, sender)
+        if own.version != adverts.version:
+            return Rejection.VERSION
+        if own.authentication != adverts.authentication:
+            return Rejection.AUTHENTICATION
+        if own.interval != adverts.interval:
+            return Rejection.ADVERT_INT
+        return Rejection.VIPS if self.minds_vips and own.vips != adverts.vips else None
 
 
-def _content_rejection(
-    receiver_node: Node, receiver: Instance, sender: Instance
-) -> Rejection | None:
-    if receiver.version != sender.version:
-        return Rejection.VERSION
-    if _authentication(receiver) != _authentication(sender):
-        return Rejection.AUTHENTICATION
-    if receiver.version == 2 and (
-        priority.advert_interval(receiver) != priority.advert_interval(sender)
-    ):
-        return Rejection.ADVERT_INT
-    if receiver_node.keepalived_version < _VIP_LIST_ONLY_LOGGED_SINCE and set(
-        map(plain_address, receiver.virtual_ipaddress)
-    ) != set(map(plain_address, sender.virtual_ipaddress)):
-        return Rejection.VIPS
-    return None
+def _receiver(node: Node, instance: Instance) -> _Receiver:
+    return _Receiver(
+        own=_adverts(instance),
+        addresses=frozenset({plain_address(node.address), source_address(node, instance)}),
+        minds_vips=node.keepalived_version < _VIP_LIST_ONLY_LOGGED_SINCE,
+    )
+
+
+def rejection(receiver_node: Node, receiver: Instance, sender: Instance) -> Rejection | None:
+    """Why ``receiver`` never acts on the adverts of ``sender``, or None if it does. Whether a wire
+    connects the two is not asked here."""
+    return _receiver(receiver_node, receiver).rejects(_adverts(sender))
 
 
 def _strength_of_address(address: str) -> tuple[int, int, str]:
@@ -357,12 +385,23 @@ class Member:
         # 1.4.5 and older took the skew from the base priority.
         self.old = owner.keepalived_version < (2, 0, 0)
         self.hears: tuple[Member, ...] = ()
+        self._hears_of: dict[int, tuple[Member, ...]] = {}
         self.unit: Unit
         self.base = priority.base_priority(it)
         self.tracks = priority.counting_tracks(owner, it)
         self.written = priority.written_tracks(owner, it)
         self.checks = frozenset(track.check for track in self.written)
         self._effective: dict[frozenset[str], int | None] = {}
+
+    def hear(self, others: Iterable[Member]) -> None:
+        """Say once whose adverts the instance accepts."""
+        self.hears = tuple(others)
+        for other in self.hears:
+            self._hears_of[other.unit.index] = (*self.hears_of(other.unit.index), other)
+
+    def hears_of(self, unit: int) -> tuple[Member, ...]:
+        """The members of a unit, given by its index, whose adverts the instance accepts."""
+        return self._hears_of.get(unit, ())
 
     def effective(self, failed: frozenset[str]) -> int | None:
         """The effective priority while ``failed`` checks fail; None in FAULT of its own."""
@@ -466,7 +505,7 @@ class _Air:
         self._nodes = after.nodes
         self._backups = [u for u, now in zip(scope, states) if now is VrrpState.BACKUP]
         self._masters = [u for u, now in zip(scope, states) if now is VrrpState.MASTER]
-        self._audible = {unit.index for unit in self._masters if not after.nodes[unit.node].cut}
+        self._audible = [unit.index for unit in self._masters if not after.nodes[unit.node].cut]
 
     def strength(self, member: Member) -> tuple[int, tuple[int, int, str]]:
         """What two MASTERs compare: effective priority, then address."""
@@ -477,7 +516,7 @@ class _Air:
         """The MASTERs whose adverts the member accepts."""
         if self._nodes[member.node].cut:
             return []
-        return [other for other in member.hears if other.unit.index in self._audible]
+        return [other for unit in self._audible for other in member.hears_of(unit)]
 
     def yielding(self) -> list[Unit]:
         """The MASTERs that hear a stronger one (rule 1)."""
@@ -568,20 +607,21 @@ class Election:
 
     def _connect(self) -> None:
         nodes = self.cluster.nodes
+        receivers = [_receiver(nodes[member.node], member.instance) for member in self.members]
         networks: dict[tuple[int, int], list[Member]] = {}
-        for member in self.members:
-            key = (member.instance.virtual_router_id, _family(member.instance))
-            networks.setdefault(key, []).append(member)
+        for member, receiver in zip(self.members, receivers):
+            networks.setdefault(receiver.own.router, []).append(member)
         for sharing in networks.values():
             # A VRID used twice on one node is used on two networks: the interface tells which.
             by_interface = len({member.node for member in sharing}) < len(sharing)
             for member in sharing:
-                member.hears = tuple(
+                rejects = receivers[member.index].rejects
+                member.hear(
                     other
                     for other in sharing
                     if other.node != member.node
                     and not (by_interface and other.instance.interface != member.instance.interface)
-                    and rejection(nodes[member.node], member.instance, other.instance) is None
+                    and rejects(receivers[other.index].own) is None
                 )
 
     def _find_scopes(self) -> tuple[tuple[Unit, ...], ...]:

@@ -52,7 +52,7 @@ cluster apart, each step without loss:
    The other way round, a pair's sequence of events is one of the cluster's: the others are stopped.
 
 3. *Effective values.* Of a node's 2^c combinations of failing checks only those matter that differ
-   in health or in an effective priority (``_profiles``).
+   in health or in an effective priority, and of these the extremes (``_profiles``).
 
 So the verdict costs n^2 comparisons for each VIP. Where the assumption of step 2 does not hold, the
 search visits the states themselves, up to ``SEARCH_LIMIT``; ``Exploration.proven`` says whether it
@@ -100,8 +100,9 @@ SEARCH_LIMIT = 20_000
 _TRACE_LIMIT = 20_000
 """Transitions tried at most for the shortest traces, divided by the number of nodes: first in the
 component, then in a pair."""
-_SMALL = 5
-"""Up to this many nodes, outcomes cover every set of lost nodes; above, single ones and pairs."""
+_SMALL, _MIDDLE = 5, 16
+"""Outcomes cover every set of lost nodes up to the first number of nodes, pairs of lost nodes up to
+the second, and single ones above."""
 
 
 @dataclass(frozen=True)
@@ -374,11 +375,16 @@ def _profiles(unit: Unit) -> tuple[_Profile, ...]:
                 if key not in grown or len(more ^ best) < len(grown[key] ^ best):
                     grown[key] = more
         totals = grown
-    seen: dict[tuple[bool, tuple[int, ...]], frozenset[str]] = {}
+    profiles: dict[tuple[bool, tuple[int, ...]], _Profile] = {}
     for (healthy, _sums), failed in sorted(totals.items(), key=lambda item: len(item[1] ^ best)):
         effective = tuple(member.effective(failed) or 0 for member in unit.members)
-        seen.setdefault((healthy, effective), failed)
-    return tuple(_Profile(key[0], key[1], failed) for key, failed in seen.items())
+        profiles.setdefault((healthy, effective), _Profile(healthy, effective, failed))
+    if len(unit.members) > 1:
+        return tuple(profiles.values())
+    # Every question asked of one member is answered by its lowest or its highest priority.
+    ranked = sorted(profiles.values(), key=lambda profile: (profile.healthy, profile.effective))
+    by_health = [list(alike) for _, alike in itertools.groupby(ranked, lambda one: one.healthy)]
+    return tuple(dict.fromkeys(end for alike in by_health for end in (alike[0], alike[-1])))
 
 
 def _numbers(added: Sequence[int | None]) -> tuple[int, ...]:
@@ -431,6 +437,8 @@ class _Pairs:
 
     def _dual(self, service: _Service) -> Iterator[_Shown]:
         for one, other in itertools.combinations(service.units, 2):
+            if self._hear_each_other(one, other):
+                continue
             for mine, theirs in itertools.product(
                 self.profiles[one.index], self.profiles[other.index]
             ):
@@ -452,6 +460,16 @@ class _Pairs:
                         ):
                             yield _Shown(holder.node, taker.node, held.failed, now.failed)
                             break
+
+    def _hear_each_other(self, one: Unit, other: Unit) -> bool:
+        """Whether two members hear each other both ways: then one of two MASTERs always yields."""
+        there = {
+            (b.index, a.index) for _, _, a, b in self._audible.get((other.index, one.index), ())
+        }
+        return any(
+            (a.index, b.index) in there and a.strength != b.strength
+            for _, _, a, b in self._audible.get((one.index, other.index), ())
+        )
 
     def _takes_over(self, taker: Unit, now: _Profile, holder: Unit, held: _Profile) -> bool:
         """Whether a unit that starts can become MASTER beside the holder."""
@@ -736,13 +754,13 @@ def _holders(election: Election, service: _Service, state: ClusterState) -> tupl
 
 
 def _outcomes(components: Sequence[_Component]) -> Iterator[Outcome]:
-    """For components on the same nodes one table: each set of lost nodes (with more than a few
-    nodes: up to two lost), and each check failing alone."""
+    """For components on the same nodes one table: each set of lost nodes (of many nodes, small sets
+    only), and each check failing alone."""
     alike: dict[tuple[str, ...], list[_Component]] = {}
     for component in components:
         alike.setdefault(component.names, []).append(component)
     for names, together in alike.items():
-        most = len(names) if len(names) <= _SMALL else 2
+        most = len(names) if len(names) <= _SMALL else 2 if len(names) <= _MIDDLE else 1
         failures: list[tuple[Event, ...]] = [
             tuple(map(NodeLost, lost))
             for count in range(most + 1)
