@@ -1,7 +1,6 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: S603, S607 - the programs are the tests' own
 """The program as it is run on a host: real sockets, a real process, the stand-in MyCat."""
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: S603 - the program is the tests' subject
 """What the program accepts as settings, and the words with which it refuses the rest."""
 
 from __future__ import annotations

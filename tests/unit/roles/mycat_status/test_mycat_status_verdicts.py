@@ -1,7 +1,7 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: S106, S603, S607 - the programs and passwords are the tests' own
+# ruff: noqa: S106 - the passwords are the tests' own
 """Every way a MyCat is known to fail, run for real on the stand-in: our verdict and, beside it,
 what the script this program replaces says of the same MyCat at the same moment."""
 
