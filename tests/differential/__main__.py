@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import collections
 import concurrent.futures
+import itertools
 import os
 import random
 import signal
@@ -53,10 +54,12 @@ def _options() -> argparse.Namespace:
                        "into .cache/differential on first use; nothing is installed")  # fmt: skip
     parser.add_argument("-n", "--cases", type=int, default=1000, help="stop after so many cases")
     parser.add_argument("--budget", type=float, metavar="SECONDS", default=float("inf"),
-                        help="start no further case after this time")  # fmt: skip
+                        help="start no case that would end after this time")  # fmt: skip
     parser.add_argument("--first-seed", type=int, metavar="S",
                         help="the seeds are S, S+1, ... (default: S at random)")  # fmt: skip
-    parser.add_argument("--jobs", type=int, default=4, help="cases at once (default 4)")
+    # A case mostly waits.
+    parser.add_argument("--jobs", type=int, default=4 * (os.cpu_count() or 1),
+                        help="cases at once (default: four for each processor)")  # fmt: skip
     parser.add_argument("--seed", type=int, help="replay the case of this seed, with every step")
     parser.add_argument("--keep", action="store_true",
                         help="with --seed: keep configurations and logs")  # fmt: skip
@@ -111,16 +114,15 @@ def _outcomes(
     options: argparse.Namespace, daemon: Daemon, first: int, started: float
 ) -> Iterator[Outcome]:
     """Outcomes as they come; ``jobs`` cases run at once, and none is left when this ends."""
-    seeds = iter(range(first, first + options.cases))
+    end = started + options.budget
+    todo = (cases.make(seed, daemon.version) for seed in range(first, first + options.cases))
+    fitting = (case for case in todo if time.monotonic() + case.duration < end)
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         running: set[concurrent.futures.Future[Outcome]] = set()
         try:
             while True:
-                while len(running) < options.jobs and time.monotonic() - started < options.budget:
-                    seed = next(seeds, None)
-                    if seed is None:
-                        break
-                    running.add(pool.submit(_run_seed, seed, daemon))
+                for case in itertools.islice(fitting, options.jobs - len(running)):
+                    running.add(pool.submit(run, case, daemon))
                 if not running:
                     return
                 done, running = concurrent.futures.wait(
@@ -133,17 +135,13 @@ def _outcomes(
                 lab.stop.set()
 
 
-def _run_seed(seed: int, daemon: Daemon) -> Outcome:
-    return run(cases.make(seed, daemon.version), daemon)
-
-
 def _conclude(
     daemon: Daemon, tally: collections.Counter[str], suspects: list[int], started: float
 ) -> int:
     """Run again, alone, what disagreed in company: what then agrees was the machine's load."""
     unexplained = []
     for seed in suspects:
-        outcome = _run_seed(seed, daemon)
+        outcome = run(cases.make(seed, daemon.version), daemon)
         if outcome.agrees:
             tally["load"] += 1
             continue

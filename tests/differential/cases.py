@@ -51,6 +51,11 @@ class Case:
         """Seconds without a change after which nothing more is going to come of an event."""
         return max(_patience(node) for node in self.cluster.nodes)
 
+    @property
+    def duration(self) -> float:
+        """About how many seconds it takes to run."""
+        return 1.5 * self.quiet * len(self.events) + 2
+
 
 def make(seed: int, version: tuple[int, ...]) -> Case:
     """The case of ``seed``, for nodes that run keepalived ``version``."""
