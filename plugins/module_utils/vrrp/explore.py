@@ -794,21 +794,28 @@ def _after_failures(
 ) -> list[list[tuple[str, tuple[str, ...]]]]:
     election = component.election
     reached: dict[tuple[Event, ...], ClusterState] = {(): healthy_start(election, election.names)}
-    table = []
-    for failed in failures:
-        if failed not in reached:
-            before = reached[failed[:-1]]
-            reached[failed] = (
-                election.apply(before, failed[-1])
-                if failed[-1] in set(election.legal_events(before))
-                else before
-            )
-        state = reached[failed]
-        table.append(
-            [
-                (address, _holders(election, service, state))
-                for service in component.services
-                for address in service.addresses
-            ]
+    for failed in failures[1:]:
+        before, event = reached[failed[:-1]], failed[-1]
+        reached[failed] = (
+            election.apply(before, event) if _concerns(election, before, event) else before
         )
-    return table
+    return [
+        [
+            (address, _holders(election, service, reached[failed]))
+            for service in component.services
+            for address in service.addresses
+        ]
+        for failed in failures
+    ]
+
+
+def _concerns(election: Election, state: ClusterState, event: Event) -> bool:
+    """Whether the event changes anything for a component: it may not track the check, or want it
+    to fail anyway."""
+    if not isinstance(event, (CheckFails, CheckRecovers)):
+        return True
+    node = election.node_index[event.node]
+    failing = event.check in state.nodes[node].failed
+    return event.check in election.checks_of_node[node] and failing == isinstance(
+        event, CheckRecovers
+    )

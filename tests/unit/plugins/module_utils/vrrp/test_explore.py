@@ -549,6 +549,19 @@ class TestOutcomes:
         assert len(outcomes) == rows
         assert all(isinstance(event, NodeLost) for row in outcomes for event in row.failures)
 
+    def test_vips_that_want_a_check_in_opposite_conditions(self):
+        second = {"name": "VI_2", "vrid": 52, "virtual_ipaddress": ("192.0.2.10",)}
+        reverse = (Track("haproxy", reverse=True),)
+        one = Cluster(
+            tuple(
+                node(place, instance(base, 0), instance(base, tracks=reverse, **second))
+                for place, base in ((1, 110), (2, 100))
+            )
+        )
+        table = self.table(one)
+        assert table["haproxy fails on lb1"] == {VIP: ("lb2",), "192.0.2.10": ("lb1",)}
+        assert table["haproxy passes again on lb1"] == {VIP: ("lb1",), "192.0.2.10": ("lb2",)}
+
     def test_a_check_in_reverse_worsens_by_passing(self):
         track = Track("haproxy", reverse=True)
         one = cluster(*(instance(base, tracks=(track,)) for base in (110, 100)))
