@@ -47,7 +47,7 @@ class LabError(Exception):
     """The machine does not do what the lab needs: no statement about keepalived."""
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error, a request
+class Interrupted(Exception):
     """``stop`` was set while a lab was waiting."""
 
 
@@ -156,7 +156,7 @@ class Lab:
                    "--pid=%s" % (self.directory / (node + ".pid")),
                    "--vrrp_pid=%s" % (self.directory / (node + ".vrrp.pid"))]  # fmt: skip
         with self._log(node).open("ab") as log:
-            host.process = subprocess.Popen(  # noqa: S603
+            host.process = subprocess.Popen(
                 [
                     # Even when this process is killed no daemon outlives it.
                     *("setpriv", "--pdeathsig", "TERM"),
@@ -359,9 +359,7 @@ def _batch(namespace: str, commands: Sequence[str]) -> None:
 
 
 def _run(command: Sequence[str], stdin: str = "") -> str:
-    result = subprocess.run(  # noqa: S603
-        command, input=stdin, capture_output=True, text=True, check=False
-    )
+    result = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     if result.returncode:
         raise LabError("{} {}: {}".format(" ".join(command), stdin, result.stderr.strip()))
     return result.stdout
