@@ -125,8 +125,8 @@ class Discovery:
     """A broken property (``kind`` is NO_FAILOVER or DUAL_MASTER) or a NEEDLESS_MOVE.
 
     ``addresses`` are the VIPs concerned; they move together. ``pairs`` are all pairs of nodes that
-    show it on their own: (holder, healthy node), (master, master), (holder, taker). A node that
-    shows it alone stands there twice.
+    show it on their own, that of the trace first: (holder, healthy node), (master, master),
+    (holder, taker). A node that shows it alone stands there twice.
     """
 
     kind: str
@@ -311,7 +311,7 @@ class _Component:
         return Discovery(
             kind=path.kind,
             addresses=path.service.addresses,
-            pairs=pairs,
+            pairs=tuple(sorted(pairs, key=lambda pair: pair != path.pair)),
             trace=Trace(
                 started=path.started,
                 down=down,

@@ -339,6 +339,13 @@ class TestTraces:
             "VIP 192.0.2.9 stays on lb1, which is unhealthy; lb2 is healthy",
         )
 
+    def test_the_pair_of_the_trace_comes_first(self):
+        one = cluster(*(instance(base, 2, **STICKY) for base in (90, 110, 100)))
+        (found,) = explore.explore(one).violations
+        assert found.trace.events == (CheckFails("lb1", "haproxy"),)
+        assert found.pairs[0][0] == "lb1"
+        assert len(found.pairs) == 6
+
     def test_it_says_where_the_vip_goes_meanwhile(self):
         one = cluster(instance(110, 20, nopreempt=True), instance(100, 20, nopreempt=False))
         (found,) = explore.explore(one).violations
