@@ -277,14 +277,20 @@ class StandIn:
         return path
 
 
-GREETING = b"\x4a\x00\x00\x00\x0a5.6.29-mycat-1.6\x00" + b"\1" * 56
+def packet(sequence, payload):
+    return len(payload).to_bytes(3, "little") + bytes([sequence]) + payload
+
+
+SALT = (b"a" * 8 + b"\0", b"b" * 12 + b"\0")
+GREETING = packet(0, b"\x0a5.6.29-mycat-1.6\0" + bytes(4) + SALT[0] + bytes(18) + SALT[1])
+LOGIN_OK = packet(2, b"\0\0\0\2\0\0\0")
 
 
 class FakeMyCat:
     """A server that sends ``chunks`` to each client, ``pause`` seconds before each."""
 
-    def __init__(self, chunks=(GREETING,), pause=0.0):
-        self.chunks, self.pause = chunks, pause
+    def __init__(self, chunks=(GREETING,), pause=0.0, then_close=False):
+        self.chunks, self.pause, self.then_close = chunks, pause, then_close
         self.accepted = 0
         self.listener = listen()
         self.port = self.listener.getsockname()[1]
@@ -302,6 +308,8 @@ class FakeMyCat:
             for chunk in self.chunks:
                 time.sleep(self.pause)
                 client.sendall(chunk)
+            if self.then_close:
+                client.shutdown(socket.SHUT_WR)
             while client.recv(4096):
                 pass
 

@@ -15,7 +15,7 @@ import selectors
 import socket
 import time
 
-from conftest import Answer
+from conftest import GREETING, LOGIN_OK, Answer, FakeMyCat, packet
 
 INPUTS = int(os.environ.get("MYCAT_STATUS_FUZZ", "10000"))
 IN_FLIGHT = 32
@@ -28,6 +28,8 @@ SEEDS = (
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     b"",
 )
+OFF = packet(1, b"\1") + packet(2, b"\x03def\0\0\0\x06STATUS\0\x0c!\0\0\1\0\0\xfd\0\0\0\0\0")
+OFF += packet(3, b"\xfe\0\0\2\0") + packet(4, b"\x03OFF") + packet(5, b"\xfe\0\0\2\0")
 PIECES = (
     b" ",
     b"\r",
@@ -86,6 +88,27 @@ def test_parsing_agrees_however_the_bytes_are_cut(program):
         if part_complete:
             assert complete, (data, cut)
             assert (whole.head, whole.metrics) == (part.head, part.metrics), (data, cut)
+
+
+def test_no_server_makes_the_check_do_other_than_fail(program, tmp_path):
+    """Whatever stands on MyCat's port: a verdict by the deadline, and never by an exception."""
+    rng = random.Random(8)  # noqa: S311 - not a secret
+    credentials = tmp_path / "credentials.json"
+    credentials.write_text('{"user": "u", "password": "p"}')
+    credentials.chmod(0o600)
+    whole = [GREETING, LOGIN_OK, OFF]
+    for _ in range(200):
+        chunks = [bytearray(chunk) for chunk in whole]
+        for _ in range(rng.randrange(1, 4)):
+            chunk = rng.choice(chunks)
+            chunk[rng.randrange(len(chunk))] = rng.choice((0, 1, 3, 0xFA, 0xFB, 0xFC, 0xFE, 0xFF))
+        server = FakeMyCat([bytes(chunk) for chunk in chunks], then_close=True)
+        settings = {"allow": ["::1"], "sql_port": server.port}
+        settings = program.Settings({**settings, "credentials_file": str(credentials)})
+        with contextlib.suppress(program.CheckFailed):
+            said = program.check_query(settings, program.Deadline(1))
+            raise AssertionError((said, chunks))
+        server.listener.close()
 
 
 def test_no_input_makes_it_hang_crash_or_lie(home, start):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import resource
 import socket
 import threading
 import time
@@ -274,6 +275,18 @@ def test_a_thousand_idle_clients_do_not_delay_a_probe(home, start):
         assert endpoint.probe().code == 200
         assert time.monotonic() - started < 0.5
         assert endpoint.resident_kib() < 25 * 1024
+
+
+def test_more_idle_clients_than_file_descriptors_do_not_lock_a_probe_out(home, start):
+    endpoint = start(home.config(client_timeout=5))
+    assert endpoint.probe().code == 200
+    resource.prlimit(endpoint.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(endpoint.address, 5))
+        started = time.monotonic()
+        assert [endpoint.probe().code for _ in range(5)] == [200] * 5
+        assert time.monotonic() - started < 0.5
 
 
 def test_one_deep_check_at_a_time_however_many_ask(home, start, fake):

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from conftest import COMMAND, FakeMyCat  # isort: skip
+from conftest import COMMAND, GREETING, LOGIN_OK, FakeMyCat, packet  # isort: skip
 
 ALLOW = {"allow": ["127.0.0.1"]}
 
@@ -159,11 +159,6 @@ def test_native_password_login_matches_the_documented_hash(program):
     assert program.native_password(b"", salt) == b""
 
 
-def packet(sequence, payload):
-    return len(payload).to_bytes(3, "little") + bytes([sequence]) + payload
-
-
-OK = packet(2, b"\0\0\0\2\0\0\0")
 COLUMN = packet(2, b"\x03def\0\0\0\x06STATUS\0\x0c!\0\0\1\0\0\xfd\0\0\0\0\0")
 EOF = packet(3, b"\xfe\0\0\2\0")
 
@@ -175,7 +170,7 @@ EOF = packet(3, b"\xfe\0\0\2\0")
         ([packet(1, b"\1"), COLUMN, EOF, packet(4, b"\x03OFF"), EOF], "says OFF"),
         ([packet(1, b"\1"), COLUMN, EOF, packet(4, b"\xfb"), EOF], "says None"),
         ([packet(1, b"\1"), COLUMN, EOF, EOF], "says None"),
-        ([OK], "says None"),
+        ([LOGIN_OK], "says None"),
         ([packet(1, b"\1"), COLUMN, EOF, packet(4, b"\x09ON"), EOF], "unreadable answer"),
         ([packet(1, b"\1"), packet(2, b"\x03def"), EOF], "unreadable answer"),
         ([packet(1, b"\1"), COLUMN, *[packet(4, b"\x02ON")] * 3], "unreadable answer"),
@@ -187,10 +182,7 @@ EOF = packet(3, b"\xfe\0\0\2\0")
          "empty-error"],
 )  # fmt: skip
 def test_answers_to_show_mycat_status(program, tmp_path, answer, reason):
-    greeting = packet(
-        0, b"\x0a5.6.29-mycat-1.6\0" + b"a" * 12 + b"\0" + b"\0" * 18 + b"b" * 12 + b"\0"
-    )
-    server = FakeMyCat([greeting, OK, b"".join(answer)])
+    server = FakeMyCat([GREETING, LOGIN_OK, b"".join(answer)])
     credentials = tmp_path / "credentials.json"
     credentials.write_text('{"user": "u", "password": "p"}')
     credentials.chmod(0o600)

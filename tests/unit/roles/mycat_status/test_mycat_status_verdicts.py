@@ -1,7 +1,6 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: S106 - the passwords are the tests' own
 """Every way a MyCat is known to fail, run for real on the stand-in: our verdict and, beside it,
 what the script this program replaces says of the same MyCat at the same moment."""
 
@@ -144,7 +143,12 @@ def manager(standin, statement):
             setting(version="5.7.40-log"), "greeting", DOWN, "is not MyCat", OK, id="not-mycat"
         ),
         pytest.param(
-            setting(password="other"), "query", DOWN, "error 1045 Access denied", OK, id="denied"
+            setting(password="other"),
+            "query",
+            DOWN,
+            "error 1045 Access denied",
+            OK,
+            id="denied",  # noqa: S106
         ),
         pytest.param(offline, "query", DOWN, "error 1053", OK, id="offline"),
     ],
