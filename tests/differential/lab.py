@@ -47,7 +47,7 @@ class LabError(Exception):
     """The machine does not do what the lab needs: no statement about keepalived."""
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - not an error, a request
     """``stop`` was set while a lab was waiting."""
 
 
