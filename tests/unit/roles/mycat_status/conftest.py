@@ -277,6 +277,24 @@ class StandIn:
         return path
 
 
+@pytest.fixture(scope="module")
+def standin():
+    standin = StandIn()
+    standin.settings()
+    standin.start()
+    yield standin
+    standin.kill()
+    shutil.rmtree(standin.path)
+
+
+@pytest.fixture
+def stopped():
+    """A home in which nothing runs."""
+    standin = StandIn()
+    yield standin
+    shutil.rmtree(standin.path)
+
+
 def packet(sequence, payload):
     return len(payload).to_bytes(3, "little") + bytes([sequence]) + payload
 

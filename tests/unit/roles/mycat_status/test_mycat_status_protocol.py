@@ -308,7 +308,7 @@ def test_a_verdict_is_not_older_than_max_age(home, start, fake):
     mycat.chunks = (b"\x10\x00\x00\x00\xff\x10\x04Too many conn",)
     changed = time.monotonic()
     wait_until(lambda: endpoint.probe().code == 503)
-    assert time.monotonic() - changed < 0.4
+    assert time.monotonic() - changed < 1
 
 
 @pytest.mark.parametrize(

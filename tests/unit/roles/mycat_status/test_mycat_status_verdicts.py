@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +18,6 @@ from conftest import (  # isort: skip
     COMMAND,
     GET,
     Answer,
-    StandIn,
     listen,
     load_program,
     probe_nowait,
@@ -29,24 +27,6 @@ from conftest import (  # isort: skip
 NOBODY = 65534
 OK, DOWN, SILENT = 200, 503, None
 SILENCE = "no answer within 0.15 s"
-
-
-@pytest.fixture(scope="module")
-def standin():
-    standin = StandIn()
-    standin.settings()
-    standin.start()
-    yield standin
-    standin.kill()
-    shutil.rmtree(standin.path)
-
-
-@pytest.fixture
-def stopped():
-    """A home in which nothing runs."""
-    standin = StandIn()
-    yield standin
-    shutil.rmtree(standin.path)
 
 
 def source_answer(standin, user=None, patience=5.0):
@@ -143,12 +123,7 @@ def manager(standin, statement):
             setting(version="5.7.40-log"), "greeting", DOWN, "is not MyCat", OK, id="not-mycat"
         ),
         pytest.param(
-            setting(password="other"),
-            "query",
-            DOWN,
-            "error 1045 Access denied",
-            OK,
-            id="denied",  # noqa: S106
+            setting(user="another"), "query", DOWN, "error 1045 Access denied", OK, id="denied"
         ),
         pytest.param(offline, "query", DOWN, "error 1053", OK, id="offline"),
     ],
