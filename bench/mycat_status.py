@@ -189,8 +189,13 @@ class Bed:
 
     def close(self) -> None:
         for process in self.running:
+            # xinetd leaves the server of a service with "wait = yes" behind when it ends.
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
             process.terminate()
             process.wait()
+            for child in map(int, children.split()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGTERM)
         with contextlib.suppress(OSError, ValueError):
             os.kill(int((self.path / "logs/mycat.pid").read_text()), signal.SIGKILL)
         shutil.rmtree(self.path)
