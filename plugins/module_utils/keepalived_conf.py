@@ -220,6 +220,8 @@ class _Lines:
 
     def _expand(self, number: int, text: str, physical: Iterator[tuple[int, str]]) -> str:
         """The text after substitution; empty when the line was consumed."""
+        if text[:1] not in ("@", "~", "i") and "$" not in text:
+            return text
         while text:
             if text[0] == "@":
                 text = self._condition(number, text)
@@ -550,8 +552,8 @@ class _Reader:
         self.defined: dict[tuple[CheckKind, str], _Defined] = {}
         self.instances: list[Instance] = []
         self.groups: list[SyncGroup] = []
-        # Checks that are tracked above, and below their definition.
-        self.late: set[tuple[CheckKind, str]] = set()
+        # Checks that some instance tracks in vain, and those that some instance really tracks.
+        self.ignored: set[tuple[CheckKind, str]] = set()
         self.in_time: set[tuple[CheckKind, str]] = set()
         self.block = ""
 
@@ -672,9 +674,9 @@ class _Reader:
         self.block = ""
 
     def checks(self) -> tuple[Check, ...]:
-        """The checks in the order of their definition, without those that only instances above
-        them track: to the daemon these are not defined."""
-        ignored = self.late - self.in_time
+        """The checks in the order of their definition, without those that are tracked in vain: to
+        the daemon these are not defined."""
+        ignored = self.ignored - self.in_time
         kept = [its for key, its in self.defined.items() if key not in ignored]
         return tuple(its.check for its in sorted(kept, key=lambda its: its.position))
 
@@ -756,8 +758,6 @@ class _Reader:
                 values["user"] = child.value
             else:
                 weight = child
-        if not values.get("command"):
-            self.report("script-missing-command", statement.line, f"{statement.value} runs nothing")
         check = Check(statement.value, CheckKind.SCRIPT, **values)  # type: ignore[arg-type]
         self.define(check, statement, position, weight)
 
@@ -793,12 +793,20 @@ class _Reader:
             self.lines.setdefault((self.block, f"{statement.keyword} {name}"), entry.line)
             defined = self.defined.get((kind, name))
             if defined and defined.position > position:
-                self.late.add((kind, name))
+                self.ignored.add((kind, name))
                 self.report(
                     "script-order",
                     entry.line,
                     f"{name} is defined on line {defined.line}, below {self.block}, which tracks "
                     "it; the daemon ignores this entry",
+                )
+            elif defined and kind is CheckKind.SCRIPT and not defined.check.command:
+                self.ignored.add((kind, name))
+                self.report(
+                    "script-missing-command",
+                    entry.line,
+                    f"{name}, defined on line {defined.line}, has no script; the daemon removes "
+                    "it, and its failure moves nothing",
                 )
             elif defined:
                 self.in_time.add((kind, name))

@@ -103,17 +103,6 @@ _RULES = (
         breaks=_DUAL,
     ),
     Rule(
-        "endless-election",
-        _E,
-        harm="Sync groups overlap between the nodes so that their members push each other out for "
-        "ever.",
-        example="lb1: vrrp_sync_group G1 { group { VI_1 VI_2 } }\n"
-        "lb2: vrrp_sync_group G1 { group { VI_2 VI_3 } }\n"
-        "lb3: vrrp_sync_group G1 { group { VI_3 VI_1 } }",
-        fix="Put the same instances into the same sync group on every node.",
-        unproven="The search stops where it finds no end.",
-    ),
-    Rule(
         "needless-move",
         _I,
         harm="The address leaves a healthy node for another one: one more interruption, usually "
@@ -123,10 +112,12 @@ _RULES = (
     ),
     Rule(
         "search-incomplete",
-        _I,
-        harm="The cluster is too entangled to look at every state: what was found is true, but "
-        "there can be more.",
-        example="# large sync groups that differ from node to node",
+        _W,
+        harm="What was found is true, but there can be more: the cluster is too entangled to look "
+        "at every state, or sync groups push each other out for ever.",
+        example="lb1: vrrp_sync_group G { group { VI_1 VI_2 } }\n"
+        "lb2: vrrp_sync_group G { group { VI_2 VI_3 } }\n"
+        "lb3: vrrp_sync_group G { group { VI_3 VI_1 } }",
         fix="Put the same instances into the same sync group on every node.",
     ),
     # Priorities and weights.

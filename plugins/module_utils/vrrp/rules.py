@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Tuple
 
 from . import priority
-from .election import EndlessElectionError, addresses_of, plain_address, source_address
+from .election import addresses_of, plain_address, source_address
 from .explore import Discovery, Exploration, Outcome, describe, explore
 from .findings import CATALOGUE, Finding, Rule, Severity, finding
 from .model import Check, CheckKind, Cluster, Instance, Node, State, Track
@@ -1253,7 +1253,7 @@ def _properties(
     for discovery in exploration.needless_moves:
         yield _property(estate, discovery, f"{discovery.trace.words[-1]}.", "")
     if not exploration.proven:
-        yield finding("search-incomplete", "the search ended at its limit")
+        yield finding("search-incomplete", "not every state of this cluster could be looked at")
 
 
 def _property(estate: Estate, discovery: Discovery, message: str, fix: str) -> Finding:
@@ -1306,20 +1306,17 @@ def validate(
     for rule in _RULES:
         causes.extend(rule(estate))
     causes = list(_without_echoes(causes))
-    try:
-        exploration = explore(cluster)
-    except EndlessElectionError as error:
-        endless = finding("endless-election", f"the election never ends on {error}")
-        return Report(_ordered([*causes, endless]))
+    exploration = explore(cluster)
     properties = _properties(estate, exploration, causes)
     return Report(_ordered([*properties, *causes]), exploration.outcomes)
 
 
 def _without_echoes(found: Sequence[Finding]) -> Iterator[Finding]:
-    """A check that is defined too late is not undefined as well."""
-    late = {(f.node, f.line) for f in found if f.id == "script-order"}
+    """A check that the daemon drops for a reason known from reading is not undefined as well."""
+    dropped = ("script-order", "script-missing-command")
+    explained = {(item.node, item.line) for item in found if item.id in dropped}
     for item in found:
-        if item.id != "script-undefined" or (item.node, item.line) not in late:
+        if item.id != "script-undefined" or (item.node, item.line) not in explained:
             yield item
 
 

@@ -201,11 +201,11 @@ def test_include_with_its_text():
     ],
 )
 def test_no_conf_at_all(text, line, problem):
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ConfError, match=problem) as caught:
         parse(text, "lb1")
     assert caught.value.line == line
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_include_of_itself_ends():
@@ -216,17 +216,17 @@ def test_include_of_itself_ends():
 def test_largest_text_is_read_in_time():
     text = "vrrp_instance V {\n" + "x\n" * (MAX_LINES - 10) + "}\n"
     assert len(text) < MAX_BYTES
-    started = time.monotonic()
+    started = time.process_time()
     assert parse(text + "#" * (MAX_BYTES - len(text)), "lb1").node.instances[0].name == "V"
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_unbroken_text_of_quotes_is_read_in_time():
-    started = time.monotonic()
+    started = time.process_time()
     parse('a "' * (MAX_BYTES // 3), "lb1")
     parse("\\" * MAX_BYTES, "lb1")
     parse("$" * MAX_BYTES, "lb1")
-    assert time.monotonic() - started < 4
+    assert time.process_time() - started < 4
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,13 @@ SCRIPT = "vrrp_script chk {\nscript /a\n}"
         pytest.param("", SCRIPT + "\n" + SCRIPT, "duplicate-name", 4, id="script twice"),
         pytest.param("}\nvrrp_instance V {", "", "duplicate-name", 5, id="instance twice"),
         pytest.param("}\nvrrp_instance {", "", "syntax", 5, id="instance without a name"),
-        pytest.param("", "vrrp_script a {\n}", "script-missing-command", 1, id="no command"),
+        pytest.param(
+            "track_script {\na\n}",
+            "vrrp_script a {\n}",
+            "script-missing-command",
+            6,
+            id="no command",
+        ),
         pytest.param(
             "", "vrrp_script a {\nscript /a b c\n}", "script-arguments-unquoted", 2, id="no quotes"
         ),
