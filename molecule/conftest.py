@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import testinfra
 import yaml
-from lab.hosts import Host, await_, await_one_holder
+from lab.hosts import Host, answering, await_, await_one_holder
 from testinfra.host import Host as TestinfraHost
 
 
@@ -57,11 +57,6 @@ def vip(variables: dict) -> str:
 @pytest.fixture(scope="session")
 def inspect() -> Callable[[Host], TestinfraHost]:
     return lambda host: testinfra.get_host(f"docker://{host.container}")
-
-
-def answering(client: Host, vip: str) -> set[str]:
-    """Return which MyCats answer a few queries through the address."""
-    return {client.query(vip, "select @@hostname").stdout.strip() for _ in range(6)}
 
 
 @pytest.fixture

@@ -79,3 +79,8 @@ def await_one_holder(hosts: Iterable[Host], vip: str, within: float = 15.0) -> H
     holder = await_(one, within, f"exactly one of {', '.join(h.name for h in hosts)} holds {vip}")
     assert isinstance(holder, Host)
     return holder
+
+
+def answering(client: Host, vip: str, queries: int = 6) -> set[str]:
+    """Return which MyCats answer a few queries through the address."""
+    return {client.query(vip, "select @@hostname").stdout.strip() for _ in range(queries)}
