@@ -82,8 +82,7 @@ class Rule:
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 _FAILOVER, _DUAL = "no-failover", "dual-master"
 
-_RULES = (
-    # Properties: found by searching every reachable state.
+_PROPERTIES = (
     Rule(
         "no-failover",
         _E,
@@ -120,7 +119,9 @@ _RULES = (
         "lb3: vrrp_sync_group G { group { VI_3 VI_1 } }",
         fix="Put the same instances into the same sync group on every node.",
     ),
-    # Priorities and weights.
+)
+
+_PRIORITIES = (
     Rule(
         "nopreempt-with-weight",
         _E,
@@ -260,7 +261,9 @@ _RULES = (
         example="track_file {\n    haproxy_down\n}",
         fix="Write weight 0 (a value other than 0 is a fault) or a negative weight.",
     ),
-    # What the nodes must have in common.
+)
+
+_COMMON = (
     Rule(
         "auth-pass-length",
         _W,
@@ -425,7 +428,9 @@ _RULES = (
         fix="Use unicast_peer on all nodes, or on none.",
         breaks=_DUAL,
     ),
-    # Checks.
+)
+
+_CHECKS = (
     Rule(
         "script-undefined",
         _E,
@@ -520,7 +525,9 @@ _RULES = (
         example="# neither enable_script_security nor script_user in global_defs",
         fix="Write enable_script_security and script_user (an unprivileged user) in global_defs.",
     ),
-    # Strict mode.
+)
+
+_STRICT = (
     Rule(
         "strict-no-accept",
         _E,
@@ -539,7 +546,9 @@ _RULES = (
         fix="Remove vrrp_strict.",
         unproven="An instance that is refused is no part of the search.",
     ),
-    # Reading the file.
+)
+
+_READING = (
     Rule(
         "state-lowercase",
         _W,
@@ -599,7 +608,41 @@ _RULES = (
     ),
 )
 
-CATALOGUE: dict[str, Rule] = {rule.id: rule for rule in _RULES}
+_PLANS = (
+    Rule(
+        "advert-int-short",
+        _W,
+        harm="Adverts come so often that a CPU which stalls for a moment looks like a lost node.",
+        example="node_loss_budget: 0.2",
+        fix="Write a larger node_loss_budget, or measure how long your hosts stall.",
+    ),
+    Rule(
+        "spread-not-kept",
+        _I,
+        harm="Sticky addresses do not return: after a failure one node can hold all of them.",
+        example="preempt: sticky\nvips: [{address: 192.0.2.100/24}, {address: 192.0.2.101/24}]",
+        fix="Write preempt: preferred to have each address return to its own node.",
+    ),
+    Rule(
+        "hang-unnoticed",
+        _I,
+        harm="Mode kill notices a HAProxy that ends, not one that hangs.",
+        example="mode: kill",
+        fix="Write mode: fault, which notices both.",
+    ),
+)
+
+SECTIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
+    ("Properties", _PROPERTIES),
+    ("Priorities and weights", _PRIORITIES),
+    ("What the nodes must have in common", _COMMON),
+    ("Checks", _CHECKS),
+    ("Strict mode", _STRICT),
+    ("Reading the file", _READING),
+    ("Plans", _PLANS),
+)
+
+CATALOGUE: dict[str, Rule] = {rule.id: rule for _title, rules in SECTIONS for rule in rules}
 
 
 def finding(

@@ -6,6 +6,10 @@ causes and properties, and the configurations people were bitten by."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import parse_cluster
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import (
@@ -24,6 +28,8 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     SyncGroup,
     Track,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import make_plan
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import read_request
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.rules import Report, validate
 
 VIP = "192.0.2.100/24"
@@ -181,6 +187,13 @@ def ring(*rows: tuple[tuple[int, int], ...]):
 
 def circle(*rows):
     return lambda: validate(Cluster(tuple(ring(*rows))))
+
+
+def planned(**wish):
+    """What the plan itself says of a pair."""
+    pair = [{"name": "lb1", "address": "192.0.2.11"}, {"name": "lb2", "address": "192.0.2.12"}]
+    request = {"nodes": pair, "vips": [{"address": VIP}], **wish}
+    return lambda: make_plan(read_request(request)).report
 
 
 LATE = "vrrp_script late {\n    script /bin/x\n}"
@@ -380,6 +393,12 @@ CASES = {
     "duplicate-name": (text(after=LATE + "\n" + LATE), text(after=LATE)),
     "syntax": (text(after="}"), text(after="# }")),
     "missing-include": (text(after="include more.conf"), text(after="# include more.conf")),
+    "advert-int-short": (planned(node_loss_budget=0.2), planned(node_loss_budget=2)),
+    "spread-not-kept": (
+        planned(vips=[{"address": VIP}, {"address": "192.0.2.101/24"}]),
+        planned(vips=[{"address": VIP}]),
+    ),
+    "hang-unnoticed": (planned(mode="kill"), planned(mode="fault")),
     "conditional-skipped": (text(after="@main $X=1"), text(after="@lb1 $X=1\n@main $X=2")),
 }
 
@@ -421,6 +440,14 @@ def test_catalogue_is_written_for_people():
         for said in (rule.harm, rule.fix, *filter(None, [rule.unproven])):
             assert said.endswith(".")
         assert rule.example
+
+
+def test_page_of_the_rules_is_current():
+    tool = Path(__file__).parents[5] / "tools" / "rules_doc.py"
+    done = subprocess.run(
+        [sys.executable, str(tool), "--check"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_no_finding_shows_a_password():
