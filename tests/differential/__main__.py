@@ -32,12 +32,10 @@ def main() -> int:
         lab.prepare()
         lab.sweep()
         daemon = release(options.release) if options.release else installed(options.keepalived)
+        return _campaign(options, daemon) if options.seed is None else _replay(options, daemon)
     except (DaemonError, lab.LabError) as error:
         print(f"differential test cannot run: {error}", file=sys.stderr)
         return 2
-    if options.seed is not None:
-        return _replay(options, daemon)
-    return _campaign(options, daemon)
 
 
 def _options() -> argparse.Namespace:

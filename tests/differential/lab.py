@@ -33,6 +33,7 @@ INTERFACE = "e0"
 NAMESPACES = Path("/run/netns")
 CLONE_NEWNET = 0x40000000
 PR_SET_CHILD_SUBREAPER = 36
+START_LIMIT = 10.0
 # linux/rtnetlink.h: the group that tells of IPv4 addresses.
 RTMGRP_IPV4_IFADDR = 0x10
 
@@ -144,17 +145,19 @@ class Lab:
         for node in self._hosts:
             self.kill(node)
 
-    # Events. Each returns at once; `settle` waits for what follows from it.
+    # Events. What follows from them is for `settle` to wait for.
 
     def start(self, node: str) -> None:
-        """Start keepalived with what stands in ``configuration(node)``."""
+        """Start keepalived with what stands in ``configuration(node)``, and wait until it runs."""
         host = self._hosts[node]
         if host.process is not None:
             raise LabError(f"keepalived on {node} runs already")
+        running = self.directory / (node + ".vrrp.pid")
+        running.unlink(missing_ok=True)
         options = ["--vrrp", "--dont-fork", "--log-console", "--log-detail", "--no-syslog",
                    f"--use-file={self.configuration(node)}",
                    "--pid=%s" % (self.directory / (node + ".pid")),
-                   "--vrrp_pid=%s" % (self.directory / (node + ".vrrp.pid"))]  # fmt: skip
+                   f"--vrrp_pid={running}"]  # fmt: skip
         with self._log(node).open("ab") as log:
             host.process = subprocess.Popen(
                 [
@@ -168,6 +171,13 @@ class Lab:
                 stderr=log,
                 start_new_session=True,
             )
+        end = time.monotonic() + START_LIMIT
+        while not running.exists():
+            if stop.is_set():
+                raise Interrupted
+            if host.process.poll() is not None or time.monotonic() > end:
+                raise LabError(f"keepalived on {node} does not start: {self.log(node)}")
+            time.sleep(0.02)
 
     def stop(self, node: str) -> None:
         """Stop keepalived as the service manager does, and wait for its end."""

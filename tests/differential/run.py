@@ -121,7 +121,7 @@ def run(case: Case, daemon: Daemon, keep: bool = False) -> Outcome:
             settled = lab.settle(case.quiet, RESTLESS * case.quiet + 2)
             dead = lab.dead()
             if dead:
-                raise LabError(f"keepalived ended by itself: {lab.log(dead[0])}")
+                raise LabError(f"seed {case.seed}: keepalived ended by itself: {lab.log(dead[0])}")
             present = {node: lab.addresses(node) for node in addresses}
             seen = {vip: frozenset(n for n in present if vip in present[n]) for vip in vips}
             steps.append(Step(event, expected, seen if settled else None))
