@@ -1066,6 +1066,8 @@ def parse_cluster(
 
     Raises ModelError for what is no text at all, naming node and line.
     """
+    if not texts:
+        raise ModelError("configs", "is empty; give the text of each node's keepalived.conf")
     parsed = []
     for name, text in texts.items():
         if not isinstance(text, str):

@@ -1,0 +1,163 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module vrrp_validate."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.mycat.ha.plugins.modules import vrrp_plan, vrrp_validate
+
+CONF = """
+vrrp_script chk_haproxy {{
+    script "/bin/check"
+    weight 2
+    user nobody
+}}
+vrrp_instance VI_1 {{
+    interface eth0
+    virtual_router_id 51
+    priority {priority}
+    authentication {{
+        auth_type PASS
+        auth_pass {word}
+    }}
+    track_script {{
+        chk_haproxy
+    }}
+    virtual_ipaddress {{
+        192.0.2.100/24
+    }}
+}}
+"""
+ADDRESSES = {"lb1": "192.0.2.11", "lb2": "192.0.2.12"}
+
+
+def configs(first=100, second=90, word="hunter2"):
+    return {
+        "lb1": CONF.format(priority=first, word="hunter2"),
+        "lb2": CONF.format(priority=second, word=auth_pass),
+    }
+
+
+def run(capsys, module=vrrp_validate, **options):
+    """What the module prints, and its exit code."""
+    with patch_module_args(options), pytest.raises(SystemExit) as ended:
+        module.main()
+    return json.loads(capsys.readouterr().out), ended.value.code
+
+
+def test_failing_run_prints_the_findings(capsys):
+    result, code = run(capsys, configs=configs(), addresses=ADDRESSES)
+    assert code == 1
+    assert result["failed"] is True
+    assert result["ok"] is False
+    assert [item["id"] for item in result["findings"]] == [
+        "no-failover",
+        "weight-below-gap",
+        "needless-move",
+    ]
+    assert result["findings"][0]["trace"][1] == "chk_haproxy fails on lb1"
+    assert result["findings"][1]["line"] == 16
+    assert "1. keepalived starts on lb1" in result["msg"]
+    assert "needless-move" not in result["msg"]
+    assert {"failures": [], "holders": {"192.0.2.100": ["lb1"]}} in result["outcomes"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "ok"),
+    [
+        pytest.param({"configs": configs(100, 99)}, 0, True, id="sound"),
+        pytest.param({"configs": configs(), "fail_on": "never"}, 0, False, id="error, never"),
+        pytest.param({"configs": configs(), "fail_on": "error"}, 1, False, id="error"),
+        pytest.param({"configs": configs(), "fail_on": "warning"}, 1, False, id="error, warning"),
+        pytest.param({"configs": {"lb1": CONF.format(priority=1, word="a")}}, 0, True, id="alone"),
+        pytest.param(
+            {"configs": {"lb1": CONF.format(priority=1, word="a")}, "fail_on": "warning"},
+            1,
+            False,
+            id="alone, warning",
+        ),
+    ],
+)
+def test_fail_on(capsys, options, code, ok):
+    result, exit_code = run(capsys, **options)
+    assert (exit_code, result["ok"], result.get("changed")) == (code, ok, False)
+
+
+def test_output_never_shows_a_password(capsys):
+    result, _code = run(capsys, configs=configs(word="swordfish"), addresses=ADDRESSES)
+    assert "auth-mismatch" in [item["id"] for item in result["findings"]]
+    assert "hunter2" not in json.dumps(result)
+    assert "swordfish" not in json.dumps(result)
+
+
+def test_plan_is_taken_as_it_is(capsys):
+    nodes = [{"name": name, "address": address} for name, address in ADDRESSES.items()]
+    plan, _code = run(capsys, vrrp_plan, nodes=nodes, vips=[{"address": "192.0.2.100/24"}])
+    result, code = run(capsys, nodes=plan["instances"], fail_on="warning")
+    assert (code, result["ok"], result["findings"]) == (0, True, [])
+    whole = {
+        name: {"instances": its, "checks": plan["checks"]}
+        for name, its in plan["instances"].items()
+    }
+    result, code = run(capsys, nodes=whole, fail_on="warning")
+    assert (code, result["ok"], result["findings"]) == (0, True, [])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({}, "one of the following is required: configs, nodes", id="nothing"),
+        pytest.param({"configs": {}, "nodes": {}}, "mutually exclusive", id="both"),
+        pytest.param({"nodes": {}}, "nodes: is {}", id="no node"),
+        pytest.param({"configs": {}}, "configs: is empty", id="no text"),
+        pytest.param({"configs": {"lb1": "\0"}}, "configs.lb1: line 1: a NUL byte", id="NUL"),
+        pytest.param(
+            {"configs": {"lb1": "{" * 10_000}}, "configs.lb1: line 1: blocks", id="braces"
+        ),
+        pytest.param({"configs": {"lb1": 5}}, "configs.lb1: is not the text", id="number"),
+        pytest.param({"configs": [1]}, "configs", id="list"),
+        pytest.param(
+            {"configs": configs(), "addresses": {"lb9": "192.0.2.9"}},
+            "addresses.lb9",
+            id="stranger",
+        ),
+        pytest.param(
+            {"configs": configs(), "addresses": {"lb1": "here"}}, "addresses.lb1", id="no address"
+        ),
+        pytest.param(
+            {"configs": configs(), "keepalived_version": "new"}, "keepalived_version", id="version"
+        ),
+        pytest.param({"configs": configs(), "fail_on": "info"}, "fail_on", id="fail_on"),
+        pytest.param(
+            {"nodes": {"lb1": [{"name": "V", "priority": "x"}]}}, "nodes.lb1[0].priority", id="type"
+        ),
+    ],
+)
+def test_wrong_options_fail_by_name(capsys, options, message):
+    result, code = run(capsys, **options)
+    assert code == 1
+    assert message in result["msg"]
+    assert "Traceback" not in json.dumps(result)
+    assert "findings" not in result
+
+
+def test_older_keepalived_is_judged_as_such(capsys):
+    fractions = {name: text.replace("weight 2", "interval 0.5") for name, text in configs().items()}
+    for version, expected in (("2.2.7", 1), ("2.3.2", 0)):
+        _result, code = run(capsys, configs=fractions, keepalived_version=version)
+        assert code == expected
+
+
+def test_documentation_is_that_of_the_options():
+    documented = yaml.safe_load(vrrp_validate.DOCUMENTATION)["options"]
+    spec = vrrp_validate.argument_spec()
+    assert set(documented) == set(spec)
+    for name, option in spec.items():
+        assert documented[name].get("default") == option.get("default")
+        assert documented[name].get("choices") == option.get("choices")
