@@ -40,7 +40,7 @@ ADDRESSES = {"lb1": "192.0.2.11", "lb2": "192.0.2.12"}
 def configs(first=100, second=90, word="hunter2"):
     return {
         "lb1": CONF.format(priority=first, word="hunter2"),
-        "lb2": CONF.format(priority=second, word=auth_pass),
+        "lb2": CONF.format(priority=second, word=word),
     }
 
 
