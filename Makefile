@@ -9,7 +9,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # A checkout's own settings, whatever the caller's environment holds.
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
-export PYTHONPATH := $(CURDIR)/tests
+export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tools
 
 BRAIN := plugins/module_utils/vrrp plugins/module_utils/keepalived_conf.py plugins/module_utils/addresses.py
 SCENARIO ?= default

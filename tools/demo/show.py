@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+import yaml
 from lab.hosts import Host, await_, await_one_holder
 from lab.outage import measure
 
@@ -17,6 +18,13 @@ NETWORK = "mycat-ha-demo"
 LBS = [Host(name, NETWORK) for name in ("lb1", "lb2")]
 CLIENT = Host("client", NETWORK)
 SECONDS = 6.0
+INVENTORY = Path(__file__).with_name("inventory.yml")
+
+
+def vip_of(inventory: Path) -> str:
+    """Return the virtual IP of an inventory, without its prefix."""
+    variables = yaml.safe_load(inventory.read_text(encoding="utf-8"))["all"]["vars"]
+    return variables["mycat_ha_vip"].split("/")[0]
 
 
 def say(text: str) -> None:
@@ -97,18 +105,17 @@ def show(vip: str) -> dict[str, object]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("vip", help="the address without prefix")
     parser.add_argument("summary", type=Path, help="where to write the result as JSON")
     options = parser.parse_args()
     try:
-        summary = show(options.vip)
+        summary = show(vip_of(INVENTORY))
     except (AssertionError, RuntimeError, subprocess.SubprocessError) as problem:
         print(f"demo: {problem}", file=sys.stderr)
         return 1
     options.summary.parent.mkdir(exist_ok=True)
     options.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     rows = [
-        ("VIP", options.vip),
+        ("VIP", str(summary["vip"])),
         ("holder before", str(summary["holder_before"])),
         ("holder after", str(summary["holder_after"])),
         ("outage", f"{1000 * summary['outage_s']:.0f} ms"),
