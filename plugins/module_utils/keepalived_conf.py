@@ -30,7 +30,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .keepalived_keywords import KEYWORDS, OTHER_BLOCKS
+from .keepalived_keywords import ARGUMENTS, KEYWORDS, OTHER_BLOCKS
 from .vrrp.findings import Finding, finding
 from .vrrp.model import (
     Authentication,
@@ -615,9 +615,25 @@ class _Reader:
         for child in statement.block or ():
             if child.keyword in known:
                 self.lines.setdefault((self.block, child.keyword), child.line)
+                self.excess(child)
                 yield child
             elif child.words:
                 self.unknown(child, f"in {statement.keyword} {self.block}".rstrip())
+
+    def excess(self, statement: Statement) -> None:
+        """Reports words that the daemon does not read, such as a second setting on the line."""
+        read = 1 + ARGUMENTS.get(statement.keyword, len(statement.words))
+        if len(statement.words) > read:
+            said = repr(" ".join(statement.words[read:]))
+            if statement.keyword.startswith("auth"):
+                said = "the rest of the line"
+            self.report(
+                "syntax",
+                statement.line,
+                f"the daemon ignores {said} after {statement.keyword}; a statement ends with its "
+                "line",
+                "Write one statement a line.",
+            )
 
     def unknown(self, statement: Statement, where: str) -> None:
         """Reports a keyword that the daemon does not know."""

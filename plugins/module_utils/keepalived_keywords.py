@@ -116,3 +116,21 @@ OTHER_BLOCKS = _names(
     instance child_wait_time
     """
 )
+
+# How many words the daemon reads after a keyword; what follows on the line is ignored.
+ARGUMENTS = {
+    **dict.fromkeys(
+        _names(
+            """
+            state interface virtual_router_id priority advert_int version preempt_delay
+            unicast_src_ip mcast_src_ip down_timer_adverts interval timeout rise fall auth_type
+            auth_pass vrrp_version
+            """
+        ),
+        1,
+    ),
+    **dict.fromkeys(
+        _names("nopreempt preempt accept no_accept native_ipv6 init_fail enable_script_security"),
+        0,
+    ),
+}

@@ -172,6 +172,18 @@ def _result(track: Track, failed: str) -> priority.Result:
 Router = Sequence[Member]
 
 
+def _tracked_scripts(node: Node) -> tuple[Check, ...]:
+    tracked = {
+        track.check
+        for instance in node.instances
+        for track in priority.written_tracks(node, instance)
+        if track.kind is CheckKind.SCRIPT
+    }
+    return tuple(
+        check for check in node.checks if check.kind is CheckKind.SCRIPT and check.name in tracked
+    )
+
+
 class Estate:
     """A cluster, and its instances put together into routers."""
 
@@ -195,6 +207,10 @@ class Estate:
             (plain_address(node.address), node.name) for node in cluster.nodes if node.address
         )
         self.own_addresses.pop("", None)
+        # The scripts that some instance tracks, each with its node.
+        self.scripts = tuple(
+            (node, check) for node in cluster.nodes for check in _tracked_scripts(node)
+        )
 
     def line(self, node: Node, *where: tuple[str, str]) -> int | None:
         """The first of these places of a node's file that was written."""
@@ -1058,20 +1074,6 @@ def no_check(estate: Estate) -> Iterator[Finding]:
             )
 
 
-def _scripts(estate: Estate) -> Iterator[tuple[Node, Check]]:
-    """The scripts that some instance tracks."""
-    for node in estate.cluster.nodes:
-        tracked = {
-            track.check
-            for instance in node.instances
-            for track in priority.written_tracks(node, instance)
-            if track.kind is CheckKind.SCRIPT
-        }
-        for check in node.checks:
-            if check.kind is CheckKind.SCRIPT and check.name in tracked:
-                yield node, check
-
-
 def _script_finding(
     estate: Estate,
     node: Node,
@@ -1088,7 +1090,7 @@ def _script_finding(
 @_rule
 def script_timeout_above_interval(estate: Estate) -> Iterator[Finding]:
     """A check that may hang longer than its interval."""
-    for node, check in _scripts(estate):
+    for node, check in estate.scripts:
         if check.timeout is not None and check.timeout > check.interval:
             yield _script_finding(
                 estate,
@@ -1105,7 +1107,7 @@ def script_timeout_above_interval(estate: Estate) -> Iterator[Finding]:
 @_rule
 def script_interval_fraction(estate: Estate) -> Iterator[Finding]:
     """Part of a second where only whole ones count."""
-    for node, check in _scripts(estate):
+    for node, check in estate.scripts:
         if node.keepalived_version >= (2, 3, 2):
             continue
         for keyword, value in (("interval", check.interval), ("timeout", check.timeout or 0)):
@@ -1130,7 +1132,7 @@ _SLOW = re.compile(
 @_rule
 def script_too_slow(estate: Estate) -> Iterator[Finding]:
     """A command that cannot end within its timeout: several pings, a sleep."""
-    for node, check in _scripts(estate):
+    for node, check in estate.scripts:
         found = _SLOW.match(check.command)
         if not found:
             continue
@@ -1156,7 +1158,7 @@ _OPERATOR = re.compile(r"(\|\|?|&&?|;|\d*[<>].*|\$\(.*|.*;|[^'\"]*`.*)\Z", re.DO
 @_rule
 def script_shell_operators(estate: Estate) -> Iterator[Finding]:
     """Operators of a shell where there is none."""
-    for node, check in _scripts(estate):
+    for node, check in estate.scripts:
         try:
             words = shlex.split(check.command, posix=False)
         except ValueError:
@@ -1177,8 +1179,11 @@ def script_shell_operators(estate: Estate) -> Iterator[Finding]:
 @_rule
 def script_security(estate: Estate) -> Iterator[Finding]:
     """Checks of which nobody says who runs them."""
-    for node in estate.cluster.nodes:
-        scripts = [c for other, c in _scripts(estate) if other is node and c.command]
+    by_node: dict[str, tuple[Node, list[Check]]] = {}
+    for node, check in estate.scripts:
+        if check.command:
+            by_node.setdefault(node.name, (node, []))[1].append(check)
+    for node, scripts in by_node.values():
         anonymous = [check.name for check in scripts if not (check.user or node.script_user)]
         rooted = [c.name for c in scripts if (c.user or node.script_user) == "root"]
         message = ""
