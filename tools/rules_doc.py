@@ -49,7 +49,8 @@ def entry(rule: Rule) -> Iterator[str]:
     yield f"```\n{rule.example}\n```\n"
     yield f"**Fix:** {rule.fix}\n"
     if rule.breaks and rule.breaks != rule.id:
-        yield f"**Breaks:** `{rule.breaks}`\n"
+        unless = f", unless {rule.unless}" if rule.unless else ""
+        yield f"**Breaks:** `{rule.breaks}`{unless}\n"
     elif rule.severity is Severity.ERROR and not rule.breaks:
         yield f"**Breaks no property:** {rule.unproven}\n"
 

@@ -67,7 +67,8 @@ class Rule:
     """What the catalogue says about an id.
 
     ``breaks`` is the property that an instance of an error violates (``no-failover``,
-    ``dual-master``); where an error breaks neither, ``unproven`` says why.
+    ``dual-master``), ``unless`` when it does not all the same; where an error breaks neither,
+    ``unproven`` says why.
     """
 
     id: str
@@ -76,11 +77,13 @@ class Rule:
     example: str
     fix: str
     breaks: str = ""
+    unless: str = ""
     unproven: str = ""
 
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 _FAILOVER, _DUAL = "no-failover", "dual-master"
+_OUTRANKED = "the other nodes take the address from this one anyway as soon as they are healthy."
 
 _PROPERTIES = (
     Rule(
@@ -236,6 +239,7 @@ _PRIORITIES = (
         example="priority 255\ntrack_script {\n    chk_haproxy weight -50\n}",
         fix="Use a priority of at most 254.",
         breaks=_FAILOVER,
+        unless=_OUTRANKED,
     ),
     Rule(
         "address-owner-with-nopreempt",
@@ -252,6 +256,7 @@ _PRIORITIES = (
         "vrrp_instance VI_1 { track_script { chk_haproxy weight -50 } }",
         fix="Set the weight to 0, or take the instance out of the sync group.",
         breaks=_FAILOVER,
+        unless=_OUTRANKED,
     ),
     Rule(
         "positive-file-weight",
@@ -438,6 +443,7 @@ _CHECKS = (
         example="track_script {\n    chk_haproxy\n}\n# no vrrp_script chk_haproxy",
         fix="Define the check above the instance, or correct the name.",
         breaks=_FAILOVER,
+        unless=_OUTRANKED,
     ),
     Rule(
         "track-unsupported",
@@ -447,6 +453,7 @@ _CHECKS = (
         example="track_process {\n    haproxy\n}\n# keepalived 2.0.10",
         fix="Use a newer keepalived, or a track_script.",
         breaks=_FAILOVER,
+        unless=_OUTRANKED,
     ),
     Rule(
         "no-check",
@@ -464,6 +471,7 @@ _CHECKS = (
         example="vrrp_instance VI_1 { track_script { chk } }\nvrrp_script chk { ... }",
         fix="Move the definition above the vrrp_instance.",
         breaks=_FAILOVER,
+        unless=_OUTRANKED,
     ),
     Rule(
         "script-timeout-above-interval",
@@ -516,6 +524,7 @@ _CHECKS = (
         example="vrrp_script chk_haproxy {\n    interval 2\n}",
         fix="Write the command to run.",
         breaks=_FAILOVER,
+        unless=_OUTRANKED,
     ),
     Rule(
         "script-security",

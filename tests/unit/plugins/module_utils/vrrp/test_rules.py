@@ -31,6 +31,8 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import make_plan
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import read_request
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.rules import Report, validate
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 VIP = "192.0.2.100/24"
 FILE, SCRIPT, PROCESS = CheckKind.FILE, CheckKind.SCRIPT, CheckKind.PROCESS
@@ -433,6 +435,35 @@ def test_an_error_breaks_the_property_that_it_names(rule):
 def test_an_error_that_breaks_nothing_says_why():
     assert all(bool(rule.breaks) != bool(rule.unproven) for rule in ERRORS)
     assert not [r for r in CATALOGUE.values() if r not in ERRORS and (r.breaks or r.unproven)]
+    assert not [rule for rule in CATALOGUE.values() if rule.unless and not rule.breaks]
+
+
+PRIORITIES = st.sampled_from((1, 20, 90, 95, 100, 200, 250, 254, 255))
+CHANGES = st.builds(
+    lambda weights, **values: {**values, **weight(*weights), "nopreempt": values["nopreempt"]},
+    st.lists(st.sampled_from((0, -50, -20, -5, 5, 20, 50, -253)), max_size=2),
+    priority=PRIORITIES,
+    nopreempt=st.booleans(),
+    state=st.sampled_from(State),
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    CHANGES,
+    st.lists(st.fixed_dictionaries({"priority": PRIORITIES}) | CHANGES, min_size=2, max_size=3),
+    st.sampled_from((None, group(), group(tracking_weight=True))),
+)
+def test_causes_and_failover_agree(both, changes, nodes):
+    """No broken failover without a cause, no cause without broken failover unless it says so."""
+    found = ids(validate(make(*({**both, **change} for change in changes), nodes=nodes)))
+    causes = {
+        rule for rule in found if CATALOGUE[rule].breaks == "no-failover" and rule != "no-failover"
+    }
+    if "no-failover" in found:
+        assert causes
+    else:
+        assert all(CATALOGUE[rule].unless for rule in causes)
 
 
 def test_catalogue_is_written_for_people():
