@@ -28,7 +28,7 @@ options:
   nodes:
     description:
       - For each node the list of its vrrp_instances, which is what
-        M(mycat.ha.vrrp_plan#module) returns as RV(mycat.ha.vrrp_plan#module:instances), or a
+        M(mycat.ha.vrrp_plan) returns as RV(mycat.ha.vrrp_plan#module:instances), or a
         dictionary with C(address), C(instances), C(checks), C(sync_groups), C(script_security)
         and C(script_user).
       - The names in an instance are those of keepalived.conf. A list under C(track_script),
