@@ -11,10 +11,14 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tools
 
-BRAIN := plugins/module_utils/vrrp plugins/module_utils/keepalived_conf.py plugins/module_utils/addresses.py
+BRAIN := plugins/module_utils
 SCENARIO ?= default
+# Network namespaces want root.
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env=PATH,PYTHONPATH)
+DIFFERENTIAL = $(SUDO) python -m tests.differential
+N ?= 1000
 
-.PHONY: help venv demo demo-down check lint types units sanity build molecule test clean
+.PHONY: help venv demo demo-down check lint types units sanity build molecule differential differential-short bench test clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -40,6 +44,7 @@ lint: venv
 	ruff format --check .
 	shellcheck tools/build tools/demo/run tools/engine tools/image tools/sanity tools/venv .ci/run
 	python tools/role_docs.py --check
+	python tools/rules_doc.py --check
 	ansible-lint --offline --profile production
 
 types: venv
@@ -57,7 +62,20 @@ build: venv ## Build the collection, install it into an empty path, use it from 
 molecule: venv ## Run one Molecule scenario (SCENARIO=default)
 	molecule test -s $(SCENARIO)
 
+differential: venv ## The VRRP model against real keepalived, N random cases (N=1000) on each version
+	$(DIFFERENTIAL) --release bookworm --cases $(N)
+	$(DIFFERENTIAL) --release trixie --cases $(N)
+
+differential-short: venv
+	$(DIFFERENTIAL) --release bookworm --budget 120
+	$(DIFFERENTIAL) --release trixie --budget 60
+
+bench: venv ## Figures: the search, and the health endpoint against the source's script
+	python bench/explore.py
+	python bench/mycat_status.py
+
 test: check sanity ## Everything
+	$(MAKE) differential-short
 	$(MAKE) molecule SCENARIO=default
 
 clean: ## Remove what the commands above left in the checkout

@@ -22,7 +22,6 @@ from . import CACHE
 # What runs inside the unpacked tree: keepalived, `test` for its check scripts, and their shell.
 PACKAGES = ("keepalived", "coreutils", "dash")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-MIRROR = "http://deb.debian.org/debian"
 
 
 class DaemonError(Exception):
@@ -113,9 +112,7 @@ def _unpack(name: str, root: Path) -> None:
         directory.mkdir(parents=True)
     (apt / "status").touch()
     signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
-    (apt / "sources.list").write_text(
-        "deb {}{} {} main\n".format(signed, os.environ.get("DEBIAN_MIRROR", MIRROR), name)
-    )
+    (apt / "sources.list").write_text(f"deb {signed}{_mirror()} {name} main\n")
     options = {
         "Dir::Etc::SourceList": apt / "sources.list",
         "Dir::Etc::SourceParts": "-",
@@ -144,9 +141,20 @@ def _unpack(name: str, root: Path) -> None:
     shutil.rmtree(work)
 
 
-def _run(command: Sequence[str]) -> None:
+def _mirror() -> str:
+    """The Debian mirror that the user names, or the one this machine's apt uses."""
+    named = os.environ.get("MYCAT_HA_DEBIAN_MIRROR")
+    used = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).split()
+    debian = [uri for uri in used if uri.rstrip("/").endswith("/debian")]
+    if not named and not debian:
+        raise DaemonError("apt knows no Debian mirror here: name one in MYCAT_HA_DEBIAN_MIRROR")
+    return named or debian[0]
+
+
+def _run(command: Sequence[str]) -> str:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise DaemonError(
             "{}: {}".format(" ".join(command[:3]), (result.stderr or result.stdout)[-800:])
         )
+    return result.stdout
