@@ -890,6 +890,7 @@ class _InstanceReader:
             "strict_mode": reader.globals.strict,
             "down_timer_adverts": reader.globals.down_timer_adverts,
         }
+        self.lists: dict[str, tuple[str, ...]] = {}
         self.tracks: list[Track] = []
         self.version = 0
         self.priority: int | None = None
@@ -908,8 +909,7 @@ class _InstanceReader:
     def finish(self) -> Instance:
         """Defaults that depend on other values."""
         values = self.values
-        addresses = values.get("virtual_ipaddress", ())
-        assert isinstance(addresses, tuple)
+        addresses = self.lists.get("virtual_ipaddress", ())
         ipv6 = bool(addresses) and ":" in addresses[0]
         priority = self.priority
         if priority is None:
@@ -931,6 +931,7 @@ class _InstanceReader:
             priority=priority,
             version=version,
             tracks=tuple(self.tracks),
+            **self.lists,  # type: ignore[arg-type]
             **values,  # type: ignore[arg-type]
         )
 
@@ -999,9 +1000,7 @@ class _InstanceReader:
     def on_unicast_peer(self, child: Statement) -> None:
         """Options after an address (min_ttl, max_ttl) do not matter here."""
         peers = tuple(entry.keyword for entry in self.reader.entries(child))
-        before = self.values.get("unicast_peer", ())
-        assert isinstance(before, tuple)
-        self.values["unicast_peer"] = before + peers
+        self._extend(child.keyword, peers)
 
     def addresses(self, child: Statement) -> None:
         """Addresses with their options, each as one string; the daemon skips what is none."""
@@ -1015,9 +1014,11 @@ class _InstanceReader:
                 )
             else:
                 found.append(" ".join(entry.words))
-        before = self.values.get(child.keyword, ())
-        assert isinstance(before, tuple)
-        self.values[child.keyword] = before + tuple(found)
+        self._extend(child.keyword, found)
+
+    def _extend(self, keyword: str, more: Iterable[str]) -> None:
+        """A list that is written in several blocks is one list."""
+        self.lists[keyword] = (*self.lists.get(keyword, ()), *more)
 
     on_virtual_ipaddress = addresses
     on_virtual_ipaddress_excluded = addresses

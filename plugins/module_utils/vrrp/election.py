@@ -66,7 +66,7 @@ import ipaddress
 from dataclasses import dataclass, replace
 from typing import Iterable, Iterator, Mapping
 
-from . import priority
+from . import priority, timing
 from .model import Cluster, Instance, Node
 
 
@@ -382,7 +382,6 @@ class Member:
         self.interval = priority.advert_interval(it)
         self.adverts = priority.down_timer_adverts(owner, it)
         self.strength = _strength_of_address(source_address(owner, it))
-        # 1.4.5 and older took the skew from the base priority.
         self.old = owner.keepalived_version < (2, 0, 0)
         self.hears: tuple[Member, ...] = ()
         self._hears_of: dict[int, tuple[Member, ...]] = {}
@@ -434,11 +433,17 @@ class Member:
         """Seconds of silence until takeover after adverts that came every ``interval``."""
         if self.instance.version == 2:
             interval = self.interval
-        return self.adverts * interval + self.skew(effective, interval)
+        return timing.master_down(
+            self.instance.version, self._timed_by(effective), interval, self.adverts
+        )
 
     def skew(self, effective: int, interval: float) -> float:
         """Seconds until takeover after a farewell (priority 0)."""
-        return priority.skew(self.instance, self.base if self.old else effective, interval)
+        return timing.skew(self.instance.version, self._timed_by(effective), interval)
+
+    def _timed_by(self, effective: int) -> int:
+        """The priority that sets the skew: 1.4.5 and older took the base priority."""
+        return self.base if self.old else effective
 
     def may_miss(self, other: Member, effective: int) -> bool:
         """Whether the down timer can end before the first advert of ``other`` comes, when both
@@ -626,7 +631,7 @@ class Election:
 
     def _find_scopes(self) -> tuple[tuple[Unit, ...], ...]:
         """For each node the units an event there can move: those tied to its own by hearing."""
-        neighbours: list[set[int]] = [set() for _ in self.units]
+        neighbours: list[set[int]] = [set() for _unit in self.units]
         for member in self.members:
             for other in member.hears:
                 neighbours[member.unit.index].add(other.unit.index)
@@ -976,7 +981,7 @@ def transition_diagram() -> str:
 def document() -> str:
     """The text of ``docs/election.md``."""
     theory = (__doc__ or "").replace("``", "`")
-    summary, _, essay = theory.partition("\n\n")
+    summary, _blank, essay = theory.partition("\n\n")
     essay = essay.partition("=\n\n")[2]
     return "\n".join(
         (

@@ -383,7 +383,9 @@ def _profiles(unit: Unit) -> tuple[_Profile, ...]:
         return tuple(profiles.values())
     # Every question asked of one member is answered by its lowest or its highest priority.
     ranked = sorted(profiles.values(), key=lambda profile: (profile.healthy, profile.effective))
-    by_health = [list(alike) for _, alike in itertools.groupby(ranked, lambda one: one.healthy)]
+    by_health = [
+        list(alike) for _healthy, alike in itertools.groupby(ranked, lambda one: one.healthy)
+    ]
     return tuple(dict.fromkeys(end for alike in by_health for end in (alike[0], alike[-1])))
 
 
@@ -464,11 +466,12 @@ class _Pairs:
     def _hear_each_other(self, one: Unit, other: Unit) -> bool:
         """Whether two members hear each other both ways: then one of two MASTERs always yields."""
         there = {
-            (b.index, a.index) for _, _, a, b in self._audible.get((other.index, one.index), ())
+            (b.index, a.index)
+            for _held, _now, a, b in self._audible.get((other.index, one.index), ())
         }
         return any(
             (a.index, b.index) in there and a.strength != b.strength
-            for _, _, a, b in self._audible.get((one.index, other.index), ())
+            for _held, _now, a, b in self._audible.get((one.index, other.index), ())
         )
 
     def _takes_over(self, taker: Unit, now: _Profile, holder: Unit, held: _Profile) -> bool:

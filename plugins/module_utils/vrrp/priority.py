@@ -90,18 +90,13 @@ def down_timer_adverts(node: Node, instance: Instance) -> int:
 
 
 def advert_interval(instance: Instance) -> float:
-    """The advert interval in force, in seconds. Version 2 knows whole seconds 1..255 and uses 1
-    for anything else; version 3 knows 0.01..40.95."""
+    """The advert interval in force, in seconds. Version 2 knows whole seconds 1..255: it rounds
+    a fraction (half a second up) and uses 1 for a number out of range; version 3 knows
+    0.01..40.95."""
     interval = instance.advert_int
     if instance.version == 2:
-        return float(int(interval)) if 1 <= interval < 256 else 1.0
+        return float(int(interval + 0.5)) if 1 <= interval <= 255 else 1.0
     return 1.0 if interval < 0.01 else min(interval, 40.95)
-
-
-def skew(instance: Instance, effective: int, interval: float) -> float:
-    """Seconds a backup of this effective priority waits beyond the silent intervals: RFC 3768 for
-    version 2, RFC 5798 (with the master's ``interval``) for version 3."""
-    return (256 - effective) / 256 * (1.0 if instance.version == 2 else interval)
 
 
 def counting_tracks(node: Node, instance: Instance) -> tuple[Track, ...]:

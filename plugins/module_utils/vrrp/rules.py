@@ -303,11 +303,14 @@ class _Short:
 
 def _short_weights(router: Router) -> Iterator[_Short]:
     """For each weighted check the pair of nodes that it fails most clearly."""
-    checks = {(track.kind, track.check): track for member in router for track in member.weighted}
-    for key, track in checks.items():
+    checks = dict.fromkeys(
+        (track.kind, track.check) for member in router for track in member.weighted
+    )
+    for key in checks:
         shorts = []
         for holder in router:
-            if key not in {(mine.kind, mine.check) for mine in holder.weighted}:
+            track = {(mine.kind, mine.check): mine for mine in holder.weighted}.get(key)
+            if track is None:
                 continue
             failing = holder.effective(track.check)
             for taker in _others(router, holder):
@@ -329,15 +332,14 @@ def weight_below_gap(estate: Estate) -> Iterator[Finding]:
             if short.clamped:
                 continue
             track, holder, taker = short.track, short.holder, short.taker
-            own = next(t.weight for t in holder.weighted if t.check == track.check)
-            enough = abs(own) + short.missing
+            enough = abs(track.weight) + short.missing
             raised = priority.base_priority(taker.instance) + short.missing
             fixes = ["set the weight to 0 on all nodes (a failed check is then a fault)"]
             if raised < priority.base_priority(holder.instance):
                 fixes.insert(0, f"set the priority of {taker} to at least {raised}")
             if enough <= priority.WEIGHT_LIMIT:
-                sign = "-" if own < 0 else ""
-                direction = "at most" if own < 0 else "at least"
+                sign = "-" if track.weight < 0 else ""
+                direction = "at most" if track.weight < 0 else "at least"
                 fixes.insert(0, f"set the weight to {direction} {sign}{enough} on all nodes")
             yield holder.finding(
                 "weight-below-gap",
@@ -640,6 +642,11 @@ def _said(by_value: Mapping[Hashable, list[Member]]) -> str:
     return _listed([f"{value} on {_names(members)}" for value, members in by_value.items()])
 
 
+def _first(by_value: Mapping[Hashable, list[Member]]) -> Hashable:
+    """The value of the first node."""
+    return next(iter(by_value))
+
+
 def _last(by_value: Mapping[Hashable, list[Member]]) -> Member:
     """The member to complain about: the first that differs from the first node."""
     return list(by_value.values())[1][0]
@@ -744,14 +751,14 @@ def advert_int_mismatch(estate: Estate) -> Iterator[Finding]:
             yield _last(found).finding(
                 "advert-int-mismatch",
                 f"{said}: they ignore each other, and each becomes master",
-                f"Use advert_int {next(iter(found))} on {_names(router)}.",
+                f"Use advert_int {_first(found)} on {_names(router)}.",
                 "advert_int",
             )
         else:
             yield _last(found).finding(
                 "advert-int-mismatch",
                 f"{said}: the time to fail over depends on who is master",
-                f"Use advert_int {next(iter(found))} on {_names(router)}.",
+                f"Use advert_int {_first(found)} on {_names(router)}.",
                 "advert_int",
                 severity=Severity.WARNING,
             )
@@ -812,7 +819,7 @@ def vrid_mismatch(estate: Estate) -> Iterator[Finding]:
             "vrid-mismatch",
             f"{address} has virtual_router_id {_said(found)}: they do not know of each other, and "
             "each becomes master",
-            f"Use virtual_router_id {next(iter(found))} on {_names(members)}.",
+            f"Use virtual_router_id {_first(found)} on {_names(members)}.",
             "virtual_router_id",
         )
 

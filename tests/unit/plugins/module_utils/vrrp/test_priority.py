@@ -238,6 +238,10 @@ def test_preemption_in_force(options, version, nopreempt, delay):
         (2, 1.0, 1.0),
         (2, 3.0, 3.0),
         (2, 0.5, 1.0),
+        # Seen on the wire of keepalived 2.2.7.
+        (2, 1.4, 1.0),
+        (2, 1.5, 2.0),
+        (2, 255.4, 1.0),
         (2, 256.0, 1.0),
         (3, 0.1, 0.1),
         (3, 0.005, 1.0),
@@ -248,12 +252,6 @@ def test_the_advert_interval_in_force(version, written, in_force):
     assert priority.advert_interval(Instance("V", 1, version=version, advert_int=written)) == (
         in_force
     )
-
-
-def test_skew_of_the_worked_examples():
-    assert priority.skew(Instance("V", 1, version=2), 100, 1.0) == pytest.approx(0.609375)
-    assert priority.skew(Instance("V", 1, version=2), 100, 9.0) == pytest.approx(0.609375)
-    assert priority.skew(Instance("V", 1, version=3), 100, 0.1) == pytest.approx(0.0609375)
 
 
 def test_down_timer_adverts_is_unknown_before_2_2_3():
