@@ -42,7 +42,7 @@ check: venv ## The fast part of the tests: lint, types, unit tests
 lint: venv
 	ruff check .
 	ruff format --check .
-	shellcheck tools/build tools/demo/run tools/engine tools/image tools/sanity tools/venv .ci/run
+	shellcheck tools/build tools/demo/run tools/engine tools/image tools/packages tools/sanity tools/venv .ci/run
 	python tools/role_docs.py --check
 	python tools/rules_doc.py --check
 	ansible-lint --offline --profile production
@@ -72,7 +72,8 @@ differential-short: venv
 
 bench: venv ## Figures: the search, and the health endpoint against the source's script
 	python bench/explore.py
-	python bench/mycat_status.py
+	tools/packages xinetd systemd util-linux
+	$(SUDO) python bench/mycat_status.py
 
 test: check sanity ## Everything
 	$(MAKE) differential-short
