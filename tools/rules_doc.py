@@ -39,6 +39,13 @@ exiting with it, a check that looks at the backends through HAProxy instead of a
 three adverts, or a firewall that drops VRRP. After `kill -9` of keepalived its addresses stay on
 the interface until it starts again; no configuration prevents that, an init system that restarts
 it does. The drill playbook shows these on the real hosts.
+
+Two faults of keepalived itself, in all versions so far, make it worse where a finding below
+already stands. Of two address owners (priority 255) of one virtual router, a master that hears the
+other lowers itself to 254 until it is started again; which one does depends on whose advert comes
+first. And a master starts its own advert timer afresh with every advert that it reads and rejects
+(another version, authentication, interval or list of addresses): beside such a mismatch it can be
+silent for seconds, and a third node takes over too.
 """
 
 

@@ -393,6 +393,14 @@ _COMMON = (
         fix="Configure the instance on a second node.",
     ),
     Rule(
+        "sync-group-mismatch",
+        _W,
+        harm="Instances move together on one node and each by itself on another: after a failure "
+        "their addresses can be on different nodes, which the group was to prevent.",
+        example="lb1: vrrp_sync_group G { group { VI_1 VI_2 } }\nlb2: no vrrp_sync_group",
+        fix="Write the same sync groups on every node.",
+    ),
+    Rule(
         "unicast-no-peers",
         _E,
         harm="Unicast without a peer falls back to multicast, which many networks drop: then "
@@ -462,6 +470,17 @@ _CHECKS = (
         "long as keepalived runs.",
         example="vrrp_instance VI_1 {\n    # no track_script, no track_file\n}",
         fix="Track the same checks on all nodes.",
+    ),
+    Rule(
+        "script-tracked-twice",
+        _E,
+        harm="A script of weight 0 that both an instance and its sync group track leaves the whole "
+        "group in FAULT for ever: since 2.0.0 the daemon waits for its first result twice and "
+        "gets it once.",
+        example="vrrp_sync_group G { group { VI_1 } track_script { chk_haproxy } }\n"
+        "vrrp_instance VI_1 { track_script { chk_haproxy } }",
+        fix="Track the script in one of the two places; the group's holds for all its members.",
+        breaks=_FAILOVER,
     ),
     Rule(
         "script-order",

@@ -17,6 +17,7 @@ harm it does stands in ``findings.CATALOGUE``; a rule adds who, where and which 
 
 from __future__ import annotations
 
+import collections
 import functools
 import re
 import shlex
@@ -924,6 +925,42 @@ def single_node(estate: Estate) -> Iterator[Finding]:
             )
 
 
+@_rule
+def sync_group_mismatch(estate: Estate) -> Iterator[Finding]:
+    """Instances in one sync group on one node, and apart on another that has them too."""
+    router_of = {
+        (member.node.name, member.instance.name): router
+        for router in estate.routers
+        for member in router
+    }
+    said = set()
+    for node in estate.cluster.nodes:
+        for group in node.sync_groups:
+            found: dict[str, list[Member]] = {}
+            for name in group.members:
+                for member in router_of.get((node.name, name), ()):
+                    found.setdefault(member.node.name, []).append(member)
+            for members in found.values():
+                names = _listed([member.instance.name for member in members])
+                place = (members[0].node.name, names)
+                if _move_together(members) or place in said:
+                    continue
+                said.add(place)
+                yield members[0].finding(
+                    "sync-group-mismatch",
+                    f"{names} are in sync group {group.name} on {node.name}, and not in one group "
+                    f"on {members[0]}: there one can move without the others",
+                    f"Put {names} into one sync group on {members[0]} too, or into none on every "
+                    "node.",
+                )
+
+
+def _move_together(members: Sequence[Member]) -> bool:
+    """Whether a sync group holds these instances of one node together; one needs no group."""
+    groups = {priority.sync_group_of(member.node, member.instance) for member in members}
+    return len(members) < 2 or (len(groups) == 1 and None not in groups)
+
+
 # Unicast
 
 
@@ -1042,6 +1079,26 @@ def script_undefined(estate: Estate) -> Iterator[Finding]:
                     f"Define {track.check} above {member.instance.name} on {member}.",
                     _place(track),
                 )
+
+
+@_rule
+def script_tracked_twice(estate: Estate) -> Iterator[Finding]:
+    """A script without weight that an instance and its sync group both track."""
+    for member in estate.members:
+        group = priority.sync_group_of(member.node, member.instance)
+        counted = collections.Counter((track.kind, track.check) for track in member.counting)
+        for track in member.counting:
+            if group is None or counted.pop((track.kind, track.check), 1) < 2:
+                continue
+            yield member.finding(
+                "script-tracked-twice",
+                f"{member.instance.name} and its sync group {group.name} both track {track.check} "
+                f"on {member}: the daemon waits for two first results and counts one, so the group "
+                "stays in FAULT for ever",
+                f"Remove {track.check} from the track_script of {member.instance.name}; "
+                f"{group.name} tracks it for all its members.",
+                _place(track),
+            )
 
 
 @_rule

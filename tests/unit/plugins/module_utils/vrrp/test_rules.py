@@ -176,6 +176,10 @@ def group(**change) -> dict:
     return {"sync_groups": (SyncGroup("G", ("VI_1",), **change),)}
 
 
+def together(name: str) -> dict:
+    return {"sync_groups": (SyncGroup(name, ("VI_1", "VI_2")),)}
+
+
 def ring(*rows: tuple[tuple[int, int], ...]):
     """Nodes whose one sync group holds instances (place, priority)."""
     for number, row in enumerate(rows, start=1):
@@ -320,6 +324,10 @@ CASES = {
         lambda: validate(Cluster((make().nodes[0],))),
         model(),
     ),
+    "sync-group-mismatch": (
+        model(more=(OTHER,), node=(together("G"), {})),
+        model(more=(OTHER,), node=(together("G"), together("H"))),
+    ),
     "unicast-no-peers": (model({"unicast_peer": ()}), model(both=MULTICAST)),
     "unicast-self": (
         model({"unicast_peer": ("192.0.2.11", "192.0.2.12")}),
@@ -351,6 +359,10 @@ CASES = {
     "no-check": (
         model({}, {"tracks": ()}),
         model({}, {"tracks": FAULT[:1]}),
+    ),
+    "script-tracked-twice": (
+        model(both={"tracks": (Track("haproxy"),)}, nodes=group(tracks=(Track("haproxy"),))),
+        model(both={"tracks": (Track("haproxy"),)}, nodes=group(tracks=(Track("b"),))),
     ),
     "script-order": (
         text(tracked="late", after=LATE),
@@ -452,7 +464,9 @@ CHANGES = st.builds(
 @given(
     CHANGES,
     st.lists(st.fixed_dictionaries({"priority": PRIORITIES}) | CHANGES, min_size=2, max_size=3),
-    st.sampled_from((None, group(), group(tracking_weight=True))),
+    st.sampled_from(
+        (None, group(), group(tracking_weight=True), group(tracks=(Track("haproxy"),)))
+    ),
 )
 def test_causes_and_failover_agree(both, changes, nodes):
     """No broken failover without a cause, no cause without broken failover unless it says so."""
