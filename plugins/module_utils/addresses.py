@@ -103,12 +103,12 @@ def _answer(link: Link, own: InterfaceAddress) -> dict[str, object]:
 
 
 def _subnets(links: Sequence[Link]) -> str:
-    shown = [
+    shown = dict.fromkeys(
         f"{link.interface} {own.network}"
         for link in links
         for own in link.addresses
         if not own.ip.is_link_local
-    ]
+    )
     return ", ".join(shown) or "it has none"
 
 

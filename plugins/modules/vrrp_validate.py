@@ -35,7 +35,7 @@ options:
         C(track_file), C(track_process) or C(track_interface) holds names, or dictionaries with
         C(name), C(weight) and C(reverse).
       - Without C(checks), every check that is tracked counts as defined.
-      - Values here are logged; a cluster with an C(auth_pass) is better given as O(configs).
+      - What is written as C(auth_pass) is masked in logs and results.
     type: dict
   addresses:
     description:
@@ -164,13 +164,41 @@ outcomes:
       sample: {192.0.2.100: [lb2]}
 """
 
+import contextlib
+from typing import Iterator
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.validation import check_type_dict
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import parse_cluster
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import options
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import Severity
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.rules import Report, validate
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.structured import read_cluster
+
+
+class Module(AnsibleModule):
+    """Knows the passwords in ``nodes`` before it logs or prints anything, errors included."""
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self.no_log_values.update(passwords(self.params.get("nodes")))
+
+
+def passwords(nodes: object) -> Iterator[str]:
+    """What stands as auth_pass anywhere in ``nodes``, whether or not it is a cluster."""
+    if isinstance(nodes, str):
+        with contextlib.suppress(TypeError):
+            nodes = check_type_dict(nodes)
+    todo = [nodes]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            if value.get("auth_pass"):
+                yield str(value["auth_pass"])
+            todo.extend(value.values())
+        elif isinstance(value, list):
+            todo.extend(value)
 
 
 def argument_spec() -> dict:
@@ -203,7 +231,7 @@ def judge(params: dict) -> Report:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec=argument_spec(),
         mutually_exclusive=[("configs", "nodes")],
         required_one_of=[("configs", "nodes")],

@@ -9,9 +9,12 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from typing import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Callable, Iterable, Mapping, Sequence, TypeVar
 
 from .model import ModelError
+
+_Kind = TypeVar("_Kind", bound=Enum)
 
 # What keepalived.conf could take for something else: blanks, braces, quotes, comments, variables.
 _WORD = re.compile(r"""[^\s{}"'#!$@~\\\0]{1,255}""")
@@ -73,6 +76,14 @@ def seconds(where: str, value: object) -> float:
     return float(value)
 
 
+def duration(where: str, value: object) -> float:
+    """More than 0 seconds, at most 11 days."""
+    positive = seconds(where, value)
+    if not positive:
+        raise wrong(where, value, "a number of seconds above 0")
+    return positive
+
+
 def flag(where: str, value: object) -> bool:
     """True or false."""
     if not isinstance(value, bool):
@@ -85,6 +96,24 @@ def choice(where: str, value: object, choices: Sequence[str]) -> str:
     if value not in choices:
         raise wrong(where, value, "one of " + ", ".join(choices))
     return str(value)
+
+
+def member_of(kind: type[_Kind]) -> Callable[[str, object], _Kind]:
+    """A reader of the values of an enumeration."""
+    values = [member.value for member in kind]
+    return lambda where, value: kind(choice(where, value, values))
+
+
+def unique(option: str, key: str, values: Sequence[object]) -> None:
+    """Asks that no item of a list has the ``key`` of another; ``values`` are the keys in order."""
+    seen: dict[object, int] = {}
+    for index, value in enumerate(values):
+        first = seen.setdefault(value, index)
+        if first != index:
+            raise ModelError(
+                f"{option}[{index}].{key}",
+                f"{value} is given to {option}[{first}] too; write another",
+            )
 
 
 def address(where: str, value: object) -> str:
@@ -108,6 +137,11 @@ def virtual_address(where: str, value: object) -> str:
     except ValueError:
         raise wrong(where, value, "an address like 192.0.2.100/24") from None
     return " ".join([words[0], *(word(where, other) for other in words[1:])])
+
+
+def vrrp_version(where: str, value: object) -> int:
+    """The version of the protocol: 2 or 3."""
+    return integer(where, value, 2, 3)
 
 
 def version(where: str, value: object) -> tuple[int, ...]:

@@ -167,35 +167,10 @@ def _usable(where: str, address: InterfaceAddress) -> InterfaceAddress:
     return address
 
 
-def _budget(where: str, value: object) -> float:
-    seconds = options.seconds(where, value)
-    if not seconds:
-        raise options.wrong(where, value, "a number of seconds above 0")
-    return seconds
-
-
-def _mode(where: str, value: object) -> Mode:
-    return Mode(options.choice(where, value, [mode.value for mode in Mode]))
-
-
-def _preempt(where: str, value: object) -> Preempt:
-    return Preempt(options.choice(where, value, [preempt.value for preempt in Preempt]))
-
-
 def _router_ids(where: str, value: object) -> tuple[int, ...]:
     return tuple(
         options.integer(at, item, 1, ROUTER_IDS) for at, item in options.items(where, value)
     )
-
-
-def _unique(option: str, key: str, values: Sequence[object]) -> None:
-    seen: dict[object, int] = {}
-    for index, value in enumerate(values):
-        if seen.setdefault(value, index) != index:
-            raise ModelError(
-                f"{option}[{index}].{key}",
-                f"{value} is given to {option}[{seen[value]}] too; write another",
-            )
 
 
 def _nodes(value: object) -> tuple[PlannedNode, ...]:
@@ -215,8 +190,8 @@ def _nodes(value: object) -> tuple[PlannedNode, ...]:
         raise ModelError("nodes", f"{given}; give at least two, or nothing can take over")
     if len(nodes) > MOST_NODES:
         raise ModelError("nodes", f"{len(nodes)} are given; give at most {MOST_NODES}")
-    _unique("nodes", "name", [node.name for node in nodes])
-    _unique("nodes", "address", [node.address for node in nodes])
+    options.unique("nodes", "name", [node.name for node in nodes])
+    options.unique("nodes", "address", [node.address for node in nodes])
     if len({_family(node.address) for node in nodes}) > 1:
         raise ModelError("nodes", "addresses are IPv4 and IPv6; write one family for all nodes")
     return tuple(nodes)
@@ -262,8 +237,8 @@ def _vips(value: object, nodes: Sequence[PlannedNode]) -> tuple[VirtualAddress, 
         raise ModelError("vips", "none is given; give at least one like 192.0.2.100/24")
     if len(vips) > ROUTER_IDS:
         raise ModelError("vips", f"{len(vips)} are given; one network has {ROUTER_IDS} router ids")
-    _unique("vips", "address", [vip.address.split("/")[0] for vip in vips])
-    _unique("vips", "name", [vip.name for vip in vips])
+    options.unique("vips", "address", [vip.address.split("/")[0] for vip in vips])
+    options.unique("vips", "name", [vip.name for vip in vips])
     return tuple(vips)
 
 
@@ -278,7 +253,7 @@ def _checks(where: str, value: object) -> tuple[RankedCheck, ...]:
                 event=options.flag(f"{at}.event", check.get("event", False)),
             )
         )
-    _unique(where, "name", [check.name for check in checks])
+    options.unique(where, "name", [check.name for check in checks])
     files = {check.file_name: check.name for check in checks if check.event}
     for index, name in enumerate(check.name for check in checks):
         if name in files:
@@ -308,12 +283,12 @@ def _weight(where: str, value: object) -> int | None:
 
 
 _OPTIONS: Mapping[str, Callable[[str, object], Any]] = {
-    "mode": _mode,
-    "preempt": _preempt,
+    "mode": options.member_of(Mode),
+    "preempt": options.member_of(Preempt),
     "checks": _checks,
-    "failover_budget": _budget,
-    "node_loss_budget": _budget,
-    "vrrp_version": lambda where, value: options.integer(where, value, 2, 3),
+    "failover_budget": options.duration,
+    "node_loss_budget": options.duration,
+    "vrrp_version": options.vrrp_version,
     "taken_virtual_router_ids": _router_ids,
     "keepalived_version": options.version,
 }

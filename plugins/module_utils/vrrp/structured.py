@@ -13,7 +13,7 @@ rules to judge.
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Iterator, Mapping, Sequence, TypeVar
+from typing import Callable, Iterable, Iterator, Mapping
 
 from . import options
 from .findings import Finding, finding
@@ -30,7 +30,6 @@ from .model import (
     Track,
 )
 
-T = TypeVar("T")
 _Reader = Callable[[str, object], object]
 
 _KINDS = {kind.value: kind for kind in CheckKind}
@@ -41,31 +40,12 @@ _DEFAULT_WEIGHT = {CheckKind.FILE: 1, CheckKind.PROCESS: 1}
 # --- from data to the model -------------------------------------------------------------------
 
 
-def _state(where: str, value: object) -> State:
-    return State(options.choice(where, value, [state.value for state in State]))
-
-
-def _kind(where: str, value: object) -> CheckKind:
-    return _KINDS[options.choice(where, value, list(_KINDS))]
-
-
-def _vrrp_version(where: str, value: object) -> int:
-    return options.integer(where, value, 2, 3)
-
-
 def _at_least_one(where: str, value: object) -> int:
     return options.integer(where, value, 1)
 
 
 def _adverts(where: str, value: object) -> int:
     return options.integer(where, value, 1, 100)
-
-
-def _duration(where: str, value: object) -> float:
-    duration = options.seconds(where, value)
-    if not duration:
-        raise options.wrong(where, value, "a number of seconds above 0")
-    return duration
 
 
 def _addresses(where: str, value: object) -> tuple[str, ...]:
@@ -95,9 +75,9 @@ _INSTANCE: Mapping[str, _Reader] = {
     "name": options.word,
     "virtual_router_id": options.integer,
     "interface": options.word,
-    "state": _state,
+    "state": options.member_of(State),
     "priority": options.integer,
-    "version": _vrrp_version,
+    "version": options.vrrp_version,
     "advert_int": options.seconds,
     "nopreempt": options.flag,
     "preempt_delay": options.seconds,
@@ -112,9 +92,9 @@ _INSTANCE: Mapping[str, _Reader] = {
 }
 _CHECK: Mapping[str, _Reader] = {
     "name": options.word,
-    "kind": _kind,
-    "interval": _duration,
-    "timeout": _duration,
+    "kind": options.member_of(CheckKind),
+    "interval": options.duration,
+    "timeout": options.duration,
     "rise": _at_least_one,
     "fall": _at_least_one,
     "init_fail": options.flag,
@@ -144,14 +124,6 @@ def _read(
         for key, read in readers.items()
         if given.get(key) is not None and given[key] != ""
     }, given
-
-
-def _unique(where: str, things: Sequence[T], key: Callable[[T], object], name: str) -> None:
-    seen: dict[object, int] = {}
-    for index, thing in enumerate(things):
-        first = seen.setdefault(key(thing), index)
-        if first != index:
-            raise ModelError(f"{where}[{index}].{name}", f"is the same as in {where}[{first}]")
 
 
 def _tracks(where: str, given: Mapping[str, object]) -> tuple[Track, ...]:
@@ -212,19 +184,21 @@ def _node(
         _instance(at, item)
         for at, item in options.items(at_instances, given.get("instances") or [])
     )
-    _unique(at_instances, instances, lambda instance: instance.name, "name")
+    options.unique(at_instances, "name", [instance.name for instance in instances])
     groups = tuple(
         _group(at, item)
         for at, item in options.items(f"{where}.sync_groups", given.get("sync_groups") or [])
     )
-    _unique(f"{where}.sync_groups", groups, lambda group: group.name, "name")
+    options.unique(f"{where}.sync_groups", "name", [group.name for group in groups])
     if given.get("checks") is None:
         checks = _assumed(instances, groups)
     else:
         checks = tuple(
             _check(at, item) for at, item in options.items(f"{where}.checks", given["checks"])
         )
-        _unique(f"{where}.checks", checks, lambda check: (check.kind, check.name), "name")
+        options.unique(
+            f"{where}.checks", "name", [f"{check.kind.value} {check.name}" for check in checks]
+        )
     own = given.get("address") or address
     source = next((i.unicast_src_ip for i in instances if i.unicast_src_ip), "")
     user = given.get("script_user") or ""

@@ -160,6 +160,12 @@ def test_named_interface(host: dict[str, Any], interface: str, expected: dict[st
     ("host", "arguments", "says"),
     [
         pytest.param(
+            facts(link("eth0", "192.0.2.11/24", "192.0.2.150/24")),
+            ("203.0.113.100/24",),
+            "203.0.113.100/24 is in no subnet of the host (eth0 192.0.2.0/24);",
+            id="each-subnet-is-said-once",
+        ),
+        pytest.param(
             facts(ETH0, ETH1),
             ("203.0.113.100/24",),
             "203.0.113.100/24 is in no subnet of the host (eth0 192.0.2.0/24, eth0 2001:db8::/64, "

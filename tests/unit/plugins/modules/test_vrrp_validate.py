@@ -96,6 +96,39 @@ def test_output_never_shows_a_password(capsys):
     assert "swordfish" not in json.dumps(result)
 
 
+def secretive(word="swordfish"):
+    """A pair whose nodes are given as data, with a password."""
+    instance = {
+        "name": "VI_1",
+        "virtual_router_id": 51,
+        "interface": "eth0",
+        "version": 2,
+        "virtual_ipaddress": ["192.0.2.100/24"],
+        "authentication": {"auth_type": "PASS", "auth_pass": word},
+    }
+    return {"lb1": [dict(instance, priority=100)], "lb2": [dict(instance, priority=90)]}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"nodes": secretive()}, id="sound"),
+        pytest.param({"nodes": json.dumps(secretive())}, id="as text"),
+        pytest.param({"nodes": secretive("swordfish and blanks")}, id="no password"),
+        pytest.param({"nodes": {"lb1": [[{"auth_pass": "swordfish"}]]}}, id="no cluster"),
+        pytest.param({"nodes": [secretive()]}, id="list"),
+        pytest.param({"nodes": secretive(), "fail_on": "bogus"}, id="wrong option"),
+        pytest.param({"nodes": secretive(), "configs": {}}, id="exclusive option"),
+    ],
+)
+def test_password_in_nodes_is_neither_printed_nor_logged(capsys, monkeypatch, options):
+    logged = []
+    monkeypatch.setattr(vrrp_validate.Module, "log", lambda _self, *said, **_: logged.append(said))
+    result, _code = run(capsys, **options)
+    assert "auth_pass" in json.dumps(result["invocation"])
+    assert "swordfish" not in json.dumps(result) + repr(logged)
+
+
 def test_plan_is_taken_as_it_is(capsys):
     nodes = [{"name": name, "address": address} for name, address in ADDRESSES.items()]
     plan, _code = run(capsys, vrrp_plan, nodes=nodes, vips=[{"address": "192.0.2.100/24"}])

@@ -174,7 +174,10 @@ def node(**values):
         pytest.param({"lb1": ["x"]}, "nodes.lb1[0]", "dictionary", id="text as an instance"),
         pytest.param({"lb1": [{}]}, "nodes.lb1[0].name", "missing", id="no name"),
         pytest.param(
-            {"lb1": [{"name": "V"}, {"name": "V"}]}, "nodes.lb1[1].name", "same", id="name twice"
+            {"lb1": [{"name": "V"}, {"name": "V"}]},
+            "nodes.lb1[1].name",
+            "is given to",
+            id="name twice",
         ),
         *(
             pytest.param({"lb1": [{"name": name}]}, "nodes.lb1[0].name", "a name", id=repr(name))
@@ -273,13 +276,13 @@ def node(**values):
         pytest.param(
             node(checks=[{"name": "a"}, {"name": "a"}]),
             "nodes.lb1.checks[1].name",
-            "same",
+            "is given to",
             id="check twice",
         ),
         pytest.param(
             node(sync_groups=[{"name": "G"}, {"name": "G"}]),
             "nodes.lb1.sync_groups[1].name",
-            "same",
+            "is given to",
             id="group twice",
         ),
         pytest.param(
