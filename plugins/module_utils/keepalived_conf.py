@@ -27,7 +27,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 
 from .keepalived_keywords import ARGUMENTS, KEYWORDS, OTHER_BLOCKS
@@ -49,6 +49,7 @@ from .vrrp.model import (
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 MAX_LINES = 50_000
+MAX_FINDINGS = 1000
 MAX_EXPANDED_LINE = 64 * 1024
 # keepalived reads lines into a buffer of 1024 bytes and cuts longer ones in two.
 KEEPALIVED_LINE = 1023
@@ -440,11 +441,12 @@ def parse_tree(text: str, config_id: str = "", includes: Mapping[str, str] | Non
 
     ``config_id`` selects ``@id`` lines; ``includes`` maps what stands after ``include`` to text.
     Raises ConfError for a text over ``MAX_BYTES``, with NUL bytes, nested deeper than
-    ``MAX_DEPTH``, or whose definitions expand without end.
+    ``MAX_DEPTH``, with more than ``MAX_FINDINGS`` faults, or whose definitions expand without end.
     """
     findings: list[Finding] = []
 
     def report(rule_id: str, line: int, message: str, fix: str = "") -> None:
+        _check_count(findings, line)
         findings.append(finding(rule_id, message, fix, line=line))
 
     for content in (text, *(includes or {}).values()):
@@ -478,6 +480,11 @@ def _check_size(text: str) -> None:
     if len(text) > MAX_BYTES:
         line = text.count("\n", 0, MAX_BYTES) + 1
         raise ConfError(line, f"the text is longer than {MAX_BYTES} characters")
+
+
+def _check_count(findings: Sized, line: int) -> None:
+    if len(findings) >= MAX_FINDINGS:
+        raise ConfError(line, f"more than {MAX_FINDINGS} faults up to here; this is another file")
 
 
 def _open(stack: list[_Open], number: int, report: Callable[..., None]) -> None:
@@ -559,6 +566,7 @@ class _Reader:
 
     def report(self, rule_id: str, line: int | None, message: str, fix: str = "") -> None:
         """Adds a finding about the block that is being read."""
+        _check_count(self.findings, line or 1)
         self.findings.append(
             finding(rule_id, message, fix, node=self.name, instance=self.block, line=line)
         )

@@ -357,7 +357,9 @@ def rejection(receiver_node: Node, receiver: Instance, sender: Instance) -> Reje
     return _receiver(receiver_node, receiver).rejects(_adverts(sender))
 
 
-def _strength_of_address(address: str) -> tuple[int, int, str]:
+def _strength_of_address(address: str) -> tuple[int, int, str] | None:
+    if not address:
+        return None
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -381,7 +383,8 @@ class Member:
         self.starts_as_master = priority.starts_as_master(owner, it)
         self.interval = priority.advert_interval(it)
         self.adverts = priority.down_timer_adverts(owner, it)
-        self.strength = _strength_of_address(source_address(owner, it))
+        # Hosts never share an address: of two that nobody told, the first node's is the higher.
+        self.strength = _strength_of_address(source_address(owner, it)) or (0, -node, "")
         self.old = owner.keepalived_version < (2, 0, 0)
         self.hears: tuple[Member, ...] = ()
         self._hears_of: dict[int, tuple[Member, ...]] = {}

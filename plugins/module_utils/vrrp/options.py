@@ -7,7 +7,6 @@ value, and returns the value with its type or raises ``ModelError``."""
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 from enum import Enum
 from typing import Callable, Iterable, Mapping, Sequence, TypeVar
@@ -18,6 +17,8 @@ _Kind = TypeVar("_Kind", bound=Enum)
 
 # What keepalived.conf could take for something else: blanks, braces, quotes, comments, variables.
 _WORD = re.compile(r"""[^\s{}"'#!$@~\\\0]{1,255}""")
+LONGEST = 1_000_000
+MOST_ITEMS = 1000
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){1,3}")
 
 
@@ -39,10 +40,12 @@ def mapping(where: str, value: object, options: Iterable[str]) -> Mapping[str, o
     return value
 
 
-def items(where: str, value: object) -> Iterable[tuple[str, object]]:
+def items(where: str, value: object, most: int = MOST_ITEMS) -> Iterable[tuple[str, object]]:
     """The items of a list, each with its own path."""
     if not isinstance(value, (list, tuple)):
         raise wrong(where, value, "a list")
+    if len(value) > most:
+        raise ModelError(where, f"has {len(value)} items; write at most {most}")
     return ((f"{where}[{index}]", item) for index, item in enumerate(value))
 
 
@@ -69,11 +72,10 @@ def integer(where: str, value: object, least: int = 0, most: int = 1_000_000) ->
 
 def seconds(where: str, value: object) -> float:
     """A duration of 0 or more seconds, at most 11 days."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise wrong(where, value, "a number of seconds")
-    if not 0 <= value <= 1_000_000 or math.isnan(value):
-        raise wrong(where, value, "a number of seconds, 0 or more")
-    return float(value)
+    # No comparison holds for NaN.
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LONGEST:
+        return float(value)
+    raise wrong(where, value, f"a number of seconds from 0 to {LONGEST}")
 
 
 def duration(where: str, value: object) -> float:

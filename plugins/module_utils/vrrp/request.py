@@ -19,6 +19,7 @@ from . import options
 from .model import ModelError
 
 MOST_NODES = 100
+MOST_CHECKS = 100
 ROUTER_IDS = 255
 LOWEST_WEIGHT = -253
 FILES_SINCE = (2, 0, 0)
@@ -244,7 +245,7 @@ def _vips(value: object, nodes: Sequence[PlannedNode]) -> tuple[VirtualAddress, 
 
 def _checks(where: str, value: object) -> tuple[RankedCheck, ...]:
     checks = []
-    for at, item in options.items(where, value):
+    for at, item in options.items(where, value, MOST_CHECKS):
         check = options.mapping(at, item, ("name", "weight", "event"))
         checks.append(
             RankedCheck(

@@ -28,9 +28,15 @@ from . import priority
 from .election import addresses_of, plain_address, source_address
 from .explore import Discovery, Exploration, Outcome, describe, explore
 from .findings import CATALOGUE, Finding, Rule, Severity, finding
-from .model import Check, CheckKind, Cluster, Instance, Node, State, Track
+from .model import Check, CheckKind, Cluster, Instance, ModelError, Node, State, Track
 
 __all__ = ["CATALOGUE", "Finding", "Report", "Rule", "Severity", "validate"]
+
+# What one judgement takes. Larger estates are judged in parts: routers do not touch each other.
+MOST_INSTANCES = 25_500
+MOST_NODES = 100
+MOST_CHECKS = 100
+MOST_ADDRESSES = 1000
 
 # Node name to (block, keyword) to line.
 Lines = Mapping[str, Mapping[Tuple[str, str], int]]
@@ -1368,9 +1374,13 @@ def validate(
     """Everything that is wrong with ``cluster``, and who holds what after which failures.
 
     ``reading`` are the findings of whoever read it, ``lines`` where options stand: node name to
-    (block, keyword) to line, as ``keepalived_conf.Parsed.lines`` has it.
+    (block, keyword) to line, as ``keepalived_conf.Parsed.lines`` has it. Raises ModelError for a
+    cluster so large that the answer would not come within seconds.
     """
+    _ask_of_instances(cluster)
     estate = Estate(cluster, lines or {})
+    for router in estate.routers:
+        _ask_at_most(MOST_NODES, len(router), f"nodes that share {router[0].instance.name}")
     causes = list(reading)
     for rule in _RULES:
         causes.extend(rule(estate))
@@ -1378,6 +1388,22 @@ def validate(
     exploration = explore(cluster)
     properties = _properties(estate, exploration, causes)
     return Report(_ordered([*properties, *causes]), exploration.outcomes)
+
+
+def _ask_of_instances(cluster: Cluster) -> None:
+    _ask_at_most(MOST_INSTANCES, sum(len(node.instances) for node in cluster.nodes), "instances")
+    for node in cluster.nodes:
+        groups = sum(len(group.tracks) for group in node.sync_groups)
+        for instance in node.instances:
+            where = f"of {instance.name} on {node.name}"
+            _ask_at_most(MOST_CHECKS, len(instance.tracks) + groups, f"tracked checks {where}")
+            addresses = [*instance.virtual_ipaddress, *instance.virtual_ipaddress_excluded]
+            _ask_at_most(MOST_ADDRESSES, len(addresses), f"addresses {where}")
+
+
+def _ask_at_most(most: int, count: int, what: str) -> None:
+    if count > most:
+        raise ModelError(what, f"{count} are given; at most {most} can be judged together")
 
 
 def _without_echoes(found: Sequence[Finding]) -> Iterator[Finding]:

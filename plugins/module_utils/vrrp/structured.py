@@ -117,7 +117,7 @@ def _read(
     """The values that a table of readers knows, and the dictionary itself. None and an empty
     string mean: not given."""
     given = options.mapping(where, value, (*readers, *more))
-    if "name" not in given:
+    if given.get("name") in (None, ""):
         raise ModelError(f"{where}.name", "is missing; every item has a name")
     return {
         key: read(f"{where}.{key}", given[key])

@@ -214,10 +214,27 @@ def test_include_of_itself_ends():
 
 
 def test_largest_text_is_read_in_time():
-    text = "vrrp_instance V {\n" + "x\n" * (MAX_LINES - 10) + "}\n"
+    text = "vrrp_instance V {\n" + "accept\n" * (MAX_LINES - 10) + "}\n"
     assert len(text) < MAX_BYTES
     started = time.process_time()
     assert parse(text + "#" * (MAX_BYTES - len(text)), "lb1").node.instances[0].name == "V"
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("{}" * (MAX_BYTES // 2), 1, id="braces"),
+        pytest.param("}\n" * 45_000, 1001, id="closing braces"),
+        pytest.param("vrrp_instance V {\n" + "x\n" * 45_000, 1002, id="unknown"),
+        pytest.param("vrrp_script a {\nscript /bin/a\n}\n" * 1002, 3004, id="name"),
+    ],
+)
+def test_a_text_of_faults_is_given_up(text, line):
+    started = time.process_time()
+    with pytest.raises(ConfError, match="more than 1000 faults") as raised:
+        parse(text, "lb1")
+    assert raised.value.line == line
     assert time.process_time() - started < 2
 
 

@@ -201,7 +201,7 @@ def test_addresses_that_look_odd_and_are_fine(address: str) -> None:
         pytest.param({"mode": "weigth"}, "mode", "one of fault, weight, kill", id="mode"),
         pytest.param({"preempt": True}, "preempt", "one of sticky, preferred", id="preempt"),
         pytest.param({"failover_budget": 0}, "failover_budget", "above 0", id="budget-0"),
-        pytest.param({"failover_budget": -1}, "failover_budget", "0 or more", id="budget-negative"),
+        pytest.param({"failover_budget": -1}, "failover_budget", "from 0 to", id="budget-negative"),
         pytest.param({"node_loss_budget": "4 s"}, "node_loss_budget", "seconds", id="budget-text"),
         pytest.param(
             {"node_loss_budget": float("nan")}, "node_loss_budget", "seconds", id="budget-nan"
@@ -261,6 +261,12 @@ def test_addresses_that_look_odd_and_are_fine(address: str) -> None:
             "checks[0].event",
             "keepalived 2.0.0 or newer; write false, or mode: kill",
             id="event-with-old-keepalived",
+        ),
+        pytest.param(
+            {"checks": [{"name": f"c{i}"} for i in range(101)]},
+            "checks",
+            "has 101 items; write at most 100",
+            id="checks",
         ),
         pytest.param({"modes": "fault"}, "modes", "is not an option of a plan", id="unknown"),
     ],

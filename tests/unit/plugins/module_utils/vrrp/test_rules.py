@@ -23,6 +23,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     CheckKind,
     Cluster,
     Instance,
+    ModelError,
     Node,
     State,
     SyncGroup,
@@ -478,6 +479,41 @@ def test_causes_and_failover_agree(both, changes, nodes):
         assert causes
     else:
         assert all(CATALOGUE[rule].unless for rule in causes)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "where"),
+    [
+        pytest.param(
+            lambda: make(both={"tracks": tuple(Track(f"c{i}") for i in range(101))}),
+            "tracked checks of VI_1 on lb1",
+            id="checks",
+        ),
+        pytest.param(
+            lambda: make(nodes=group(tracks=tuple(Track(f"c{i}") for i in range(99)))),
+            "tracked checks of VI_1 on lb1",
+            id="checks of the group",
+        ),
+        pytest.param(
+            lambda: make(both={"virtual_ipaddress": ("192.0.2.1",) * 1001}),
+            "addresses of VI_1 on lb1",
+            id="addresses",
+        ),
+        pytest.param(lambda: make(*[{}] * 101), "nodes that share VI_1", id="nodes"),
+        pytest.param(lambda: make(more=[OTHER] * 12_750), "instances", id="instances"),
+    ],
+)
+def test_what_is_too_large_to_judge_in_time_is_refused(cluster, where):
+    with pytest.raises(ModelError, match="at most") as raised:
+        validate(cluster())
+    assert raised.value.where == where
+
+
+def test_equal_priorities_without_addresses_do_not_mean_two_masters():
+    """Hosts have different addresses, told or not, so one of two MASTERs gives way."""
+    both = {"priority": 100, "unicast_src_ip": None, "unicast_peer": None}
+    report = validate(make(both=both, nodes={"address": ""}))
+    assert severe(report) == ["equal-priority"]
 
 
 def test_catalogue_is_written_for_people():

@@ -173,6 +173,9 @@ def node(**values):
         pytest.param(node(script_security=1), "nodes.lb1.script_security", "true", id="no flag"),
         pytest.param({"lb1": ["x"]}, "nodes.lb1[0]", "dictionary", id="text as an instance"),
         pytest.param({"lb1": [{}]}, "nodes.lb1[0].name", "missing", id="no name"),
+        pytest.param({"lb1": [{"name": ""}]}, "nodes.lb1[0].name", "missing", id="empty name"),
+        pytest.param({"lb1": [{"name": None}]}, "nodes.lb1[0].name", "missing", id="null name"),
+        pytest.param({"lb1": [{}] * 1001}, "nodes.lb1", "at most 1000", id="instances"),
         pytest.param(
             {"lb1": [{"name": "V"}, {"name": "V"}]},
             "nodes.lb1[1].name",
