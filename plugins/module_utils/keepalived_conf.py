@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 
 from .keepalived_keywords import ARGUMENTS, KEYWORDS, OTHER_BLOCKS
+from .vrrp import options
 from .vrrp.findings import Finding, finding
 from .vrrp.model import (
     Authentication,
@@ -1095,6 +1096,7 @@ def parse_cluster(
         raise ModelError("configs", "is empty; give the text of each node's keepalived.conf")
     parsed = []
     for name, text in texts.items():
+        options.word("configs", name)
         if not isinstance(text, str):
             raise ModelError(f"configs.{name}", "is not the text of a keepalived.conf")
         address = (addresses or {}).get(name, "")

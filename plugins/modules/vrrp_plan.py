@@ -79,7 +79,7 @@ options:
     description:
       - What each node watches on itself, the most severe first. A node that fails a severe
         check never outranks one that fails a lighter one.
-      - Mode V(kill) knows one check at most.
+      - Mode V(kill) knows one check at most, the other modes 100.
     type: list
     elements: dict
     default:

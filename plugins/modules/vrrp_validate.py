@@ -15,8 +15,8 @@ description:
   - Each finding has a cause, the shortest list of events that shows the harm, and a fix with
     numbers. C(keepalived -t) cannot say any of this, since it sees one node only.
   - Touches no host. Run it once, on the controller.
-  - Judges up to 100 nodes that share an address, up to 100 checks and 1000 addresses in an instance,
-    and up to 25500 instances in all; more is refused.
+  - Judges up to 100 nodes that share an address, up to 100 checks and 1000 addresses in an
+    instance, up to 100 instances in a sync group, and up to 25500 in all; more is refused.
 author:
   - mycat.ha maintainers (@mycat-ha)
 options:

@@ -36,6 +36,7 @@ __all__ = ["CATALOGUE", "Finding", "Report", "Rule", "Severity", "validate"]
 MOST_INSTANCES = 25_500
 MOST_NODES = 100
 MOST_CHECKS = 100
+MOST_MEMBERS = 100
 MOST_ADDRESSES = 1000
 
 # Node name to (block, keyword) to line.
@@ -1230,7 +1231,8 @@ def script_shell_operators(estate: Estate) -> Iterator[Finding]:
     """Operators of a shell where there is none."""
     for node, check in estate.scripts:
         try:
-            words = shlex.split(check.command, posix=False)
+            # keepalived reads no longer line.
+            words = shlex.split(check.command[:1024], posix=False)
         except ValueError:
             continue
         if not words or words[0].rpartition("/")[2] in _SHELLS:
@@ -1393,6 +1395,9 @@ def validate(
 def _ask_of_instances(cluster: Cluster) -> None:
     _ask_at_most(MOST_INSTANCES, sum(len(node.instances) for node in cluster.nodes), "instances")
     for node in cluster.nodes:
+        for group in node.sync_groups:
+            where = f"of {group.name} on {node.name}"
+            _ask_at_most(MOST_MEMBERS, len(group.members), f"members {where}")
         groups = sum(len(group.tracks) for group in node.sync_groups)
         for instance in node.instances:
             where = f"of {instance.name} on {node.name}"

@@ -499,6 +499,11 @@ def test_causes_and_failover_agree(both, changes, nodes):
             "addresses of VI_1 on lb1",
             id="addresses",
         ),
+        pytest.param(
+            lambda: make(nodes={"sync_groups": (SyncGroup("G", ("VI_1",) * 101),)}),
+            "members of G on lb1",
+            id="members",
+        ),
         pytest.param(lambda: make(*[{}] * 101), "nodes that share VI_1", id="nodes"),
         pytest.param(lambda: make(more=[OTHER] * 12_750), "instances", id="instances"),
     ],
