@@ -1,0 +1,171 @@
+"""The endpoint behind each listener: what runs, what may ask, what comes back, what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from health.tests.conftest import DOWN, UP
+from lab.hosts import Host, await_
+
+ROOT = Path(__file__).parents[3]
+PORT = 48700
+ASK = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)"
+UNIT = {"xinetd": "xinetd.service", "systemd": "mycat_status.socket"}
+
+
+def converge(*options: str, **variables: object) -> str:
+    """Run converge.yml with extra variables; returns what it printed."""
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}",
+            f"--extra-vars={json.dumps(variables)}",
+            *options,
+            str(ROOT / "molecule/health/converge.yml"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "1000"},
+    )
+    return done.stdout + done.stderr
+
+
+def changes(output: str) -> dict[str, int]:
+    """Number of changes by host, of a run in which nothing failed."""
+    assert "failed=0" in output, output
+    assert not re.search(r"(failed|unreachable)=[1-9]", output), output
+    return {host: int(n) for host, n in re.findall(r"^(\w+) .*changed=(\d+)", output, re.MULTILINE)}
+
+
+def test_listeners_run_at_boot(mycats, role_variables, inspect):
+    for mycat in mycats:
+        listener = inspect(mycat).service(UNIT[role_variables(mycat)["mycat_status_listener"]])
+        assert listener.is_running
+        assert listener.is_enabled
+
+
+def test_no_secret_is_for_everybody(mycats, inspect):
+    with_login = mycats[1]
+    credentials = inspect(with_login).file("/etc/mycat_status/credentials.json")
+    assert (credentials.user, credentials.group, credentials.mode) == (
+        "root",
+        "mycat_status",
+        0o640,
+    )
+    processes = with_login.run("ps", "-e", "-o", "user:20=", "-o", "args=").stdout.splitlines()
+    endpoints = [line for line in processes if "bin/mycat_status" in line]
+    assert {line.split()[0] for line in endpoints} == {"mycat_status"}
+    assert not [line for line in endpoints if "mycat-demo" in line]
+
+
+def test_only_the_load_balancer_is_answered(whole, lbs, mycats):
+    for asked, stranger in zip(mycats, mycats[1:] + mycats[:1], strict=True):
+        url = f"http://{asked.container}:{PORT}/"
+        assert lbs[0].run("python3", "-c", ASK, url, check=False).returncode == 0
+        answer = stranger.run("python3", "-c", ASK, url, check=False)
+        assert answer.returncode != 0, f"{asked.name} answered {stranger.name}"
+        assert "HTTP Error" not in answer.stderr, f"{asked.name} answered {stranger.name}"
+
+
+def pid(host: Host, process: str) -> str:
+    return host.run("pgrep", "-o", "-x", process, check=False).stdout
+
+
+def test_killed_listener_comes_back(whole, mycats, role_variables, await_conclusions):
+    for mycat in mycats:
+        with_xinetd = role_variables(mycat)["mycat_status_listener"] == "xinetd"
+        process = "xinetd" if with_xinetd else "mycat_status"
+        killed = pid(mycat, process)
+        mycat.run("pkill", "-KILL", "-x", process)
+        await_(
+            lambda h=mycat, p=process, k=killed: pid(h, p) not in ("", k),
+            20,
+            f"another {process} runs on {mycat.name}",
+        )
+    await_conclusions({mycat.name: UP for mycat in mycats})
+
+
+@pytest.fixture
+def others(mycats, role_variables) -> Iterator[dict[str, str]]:
+    """The listener of each host that the inventory does not give it; undone in the end."""
+    yield {
+        mycat.name: next(
+            other for other in UNIT if other != role_variables(mycat)["mycat_status_listener"]
+        )
+        for mycat in mycats
+    }
+    changes(converge())
+
+
+def test_each_host_takes_the_other_listener(whole, others, mycats, inspect, await_conclusions):
+    switch = f"{{{{ {json.dumps(others)}[inventory_hostname] }}}}"
+    changed = changes(converge(mycat_status_listener=switch))
+    assert all(changed[mycat.name] for mycat in mycats)
+    await_conclusions({mycat.name: UP for mycat in mycats})
+    for mycat in mycats:
+        assert inspect(mycat).service(UNIT[others[mycat.name]]).is_running
+        assert others[mycat.name] in mycat.run("ss", "-Hltnp", f"sport = :{PORT}").stdout
+    assert set(changes(converge(mycat_status_listener=switch)).values()) == {0}
+    for mycat in mycats:
+        mycat.run("systemctl", "stop", "mycat")
+    try:
+        await_conclusions({mycat.name: DOWN for mycat in mycats})
+    finally:
+        for mycat in mycats:
+            mycat.run("systemctl", "start", "mycat")
+
+
+@pytest.fixture(scope="module")
+def spoiled(mycats) -> Iterator[Host]:
+    """A host with a program on port 48799, and files of credentials that cannot serve."""
+    host = mycats[1]
+    host.run("sh", "-c", "echo '{}' >/root/loose.json && chmod 0644 /root/loose.json")
+    squat = ("systemd-run", "--unit=squatter", "python3", "-m", "http.server", "48799")
+    host.run(*squat)
+    await_(lambda: "48799" in host.run("ss", "-Hltn").stdout, 20, "the port is taken")
+    yield host
+    host.run("systemctl", "stop", "squatter")
+    host.run("rm", "/root/loose.json")
+
+
+FILE_ONLY = {"mycat_status_user": "", "mycat_status_password": ""}
+REFUSALS = {
+    "port of another program": (
+        {"mycat_status_port": 48799},
+        "mycat_status_port: 48799 is in use on mycat12 by python3",
+    ),
+    "port out of range": ({"mycat_status_port": 70000}, "mycat_status_port: 70000 is not a port"),
+    "credentials that others can read": (
+        {**FILE_ONLY, "mycat_status_credentials_file": "/root/loose.json"},
+        "mycat_status_credentials_file: /root/loose.json can be read by others",
+    ),
+    "credentials that are not there": (
+        {**FILE_ONLY, "mycat_status_credentials_file": "/root/nothing.json"},
+        "mycat_status_credentials_file: /root/nothing.json is not a file on mycat12",
+    ),
+    "credentials in two places": (
+        {"mycat_status_credentials_file": "/root/loose.json"},
+        "mycat_status_credentials_file: mycat_status_user or mycat_status_password is set, too",
+    ),
+    "manager port without credentials": (FILE_ONLY, "mycat_status_user and mycat_status_password"),
+    "deadline out of range": (
+        {"mycat_status_check_timeout": 0},
+        "mycat_status_check_timeout: must be a number of seconds",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSALS.values(), ids=REFUSALS)
+def test_refused_by_name_and_nothing_touched(given, message, spoiled, lbs):
+    output = converge(f"--limit={spoiled.name},{lbs[0].name}", **given)
+    assert message in " ".join(output.split())
+    assert not re.search(rf"^{spoiled.name} .*changed=[1-9]", output, re.MULTILINE), output
