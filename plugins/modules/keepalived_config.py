@@ -12,18 +12,24 @@ short_description: Install a keepalived.conf that keepalived accepts
 version_added: 0.1.0
 description:
   - Writes a configuration file for keepalived after C(keepalived -t) has read it.
-  - The exit code of C(keepalived -t) lies both ways. Debian 12's keepalived ends with 143 on good
-    files that use C(enable_script_security) with a C(script_user), and disabling a check is no
-    error to it. This module judges by the text as well.
+  - The exit code of C(keepalived -t) lies both ways. Debian 11's keepalived calls most bad files
+    good, Debian 12's ends with 143 on good files whose checks run as somebody other than root,
+    and then has not looked at the checks. This module judges by the text, lets Debian 12's
+    keepalived look again, and looks itself whether the scripts that the file names are there and
+    can be executed, which no version of C(keepalived -t) tells.
   - A configuration that keepalived complains of never reaches O(dest).
-  - The diff shows what changes, with every C(auth_pass) masked.
+  - Diff, messages and results show no C(auth_pass) and no C(auth_hmac).
 options:
   content:
-    description: The whole text of the configuration.
+    description:
+      - The whole text of the configuration.
+      - It is installed as it is; keepalived does not mind a last line without a newline.
     type: str
     required: true
   dest:
-    description: Path of the configuration.
+    description:
+      - Path of the configuration. Its directory must exist.
+      - A symbolic link stays one; the file that it leads to is written.
     type: path
     default: /etc/keepalived/keepalived.conf
   backup:
@@ -42,17 +48,28 @@ options:
     description: Permissions of the file; it may hold passwords.
     type: raw
     default: '0600'
+  timeout:
+    description:
+      - Seconds that C(keepalived -t) may take. It needs milliseconds unless a name is slow to
+        resolve. When they are over it is killed and the task fails.
+    type: int
+    default: 30
 attributes:
   check_mode:
     support: full
     description: >-
-      Tells what would change. A complaint of keepalived is a warning then, as scripts that the
+      Tells what would change. A complaint is a warning then, as scripts and interfaces that the
       configuration names may not be there yet.
   diff_mode:
     support: full
     description: Shows the change with passwords masked.
 notes:
   - In check mode on a host without keepalived the configuration is not tested.
+  - While it is tested, the new file lies beside O(dest), so that a relative C(include) means the
+    same. In check mode it lies in the temporary directory of the task.
+seealso:
+  - module: mycat.ha.vrrp_validate
+  - module: mycat.ha.keepalived_info
 author:
   - mycat.ha maintainers (@mycat-ha)
 """
@@ -63,6 +80,12 @@ EXAMPLES = r"""
     content: "{{ lookup('ansible.builtin.template', 'keepalived.conf.j2') }}"
     backup: true
   notify: Reload keepalived
+
+- name: Show what keepalived says of a configuration without installing it
+  mycat.ha.keepalived_config:
+    content: "{{ lookup('ansible.builtin.file', 'keepalived.conf') }}"
+  check_mode: true
+  register: tested
 """
 
 RETURN = r"""
@@ -72,94 +95,222 @@ backup_file:
   type: str
   sample: /etc/keepalived/keepalived.conf.1234.2026-11-23@03:00:00~
 complaints:
-  description: What C(keepalived -t) said against the configuration.
+  description: What keepalived and this module said against the configuration.
   returned: when it was tested
   type: list
   elements: str
   sample: []
+dest:
+  description: Path of the file, symbolic links resolved.
+  returned: always
+  type: str
+  sample: /etc/keepalived/keepalived.conf
 """
 
 import os
+import platform
+import stat
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_verdict import complaints, masked
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived_verdict import (
+    complaints,
+    complaints_with_root_scripts,
+    masked,
+    scripts,
+    secrets,
+    terminated,
+    timed_out,
+    with_root_scripts,
+    without_secrets,
+)
 
 
-def read(path):
-    """Return the text of a file, or an empty text where there is none."""
+def read(module, path):
+    """Return the bytes of a file, empty where there is none."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
-        return ""
+        return b""
+    except OSError as error:
+        return module.fail_json(msg=f"dest: {path} cannot be read: {error.strerror}")
 
 
-def write_candidate(module, content):
-    """Write the content where only root can read it; return the path."""
-    descriptor, path = tempfile.mkstemp(prefix="keepalived-", suffix=".conf", dir=module.tmpdir)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(content)
-    module.add_cleanup_file(path)
+def write_candidate(module, directory, content):
+    """Write bytes where only root can read them; return the path."""
+    try:
+        # The dot keeps an `include *.conf` from finding it.
+        descriptor, path = tempfile.mkstemp(prefix=".keepalived-", dir=directory)
+        module.add_cleanup_file(path)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        module.fail_json(msg=f"dest: nothing can be written into {directory}: {error.strerror}")
     return path
 
 
-def test(module, keepalived, candidate):
-    """Return what keepalived says against the file at the path ``candidate``."""
+def run_test(module, keepalived, path):
+    """Return exit code and output of ``keepalived -t`` on a file, in bounded time."""
+    seconds = module.params["timeout"]
     code, out, err = module.run_command(
-        [keepalived, "--config-test", "--use-file", candidate],
+        # keepalived's children die with it: timeout(1) signals the whole group.
+        [
+            module.get_bin_path("timeout", required=True),
+            "--kill-after=1",
+            str(seconds),
+            keepalived,
+            "--config-test",
+            "--use-file",
+            path,
+        ],
         environ_update={"LC_ALL": "C"},
+        errors="replace",
     )
-    dest = module.params["dest"]
-    return [line.replace(candidate, dest) for line in complaints(code, out + "\n" + err)]
+    if timed_out(code):
+        module.fail_json(
+            msg=f"keepalived -t did not end within {seconds} s (timeout) and was killed, "
+            f"{module.params['dest']} is as it was"
+        )
+    return code, out + "\n" + err
+
+
+def missing_scripts(text, config_id):
+    """Return what is wrong with the scripts that the configuration names."""
+    found = []
+    for where, path in scripts(text, config_id):
+        try:
+            mode = os.stat(path).st_mode
+        except OSError as error:
+            found.append(f"{where}: {path}: {error.strerror}")
+            continue
+        if not stat.S_ISREG(mode) or not mode & 0o111:
+            found.append(f"{where}: {path} is not an executable file")
+    return found
+
+
+def test(module, keepalived, candidate, directory, text):
+    """Return everything that speaks against the file at the path ``candidate``, no secrets."""
+    code, output = run_test(module, keepalived, candidate)
+    found = list(complaints(code, output, candidate))
+    if terminated(code):
+        again = write_candidate(module, directory, encoded(with_root_scripts(text)))
+        code, output = run_test(module, keepalived, again)
+        found += complaints_with_root_scripts(code, output, again)
+    config_id = platform.node().split(".")[0]
+    found += missing_scripts(text, config_id)
+    words = secrets(text, config_id)
+    return [without_secrets(line, words) for line in dict.fromkeys(found)]
+
+
+def set_attributes(module, path, changed):
+    """Give a file the owner, group and mode that were asked for; return whether it changed."""
+    arguments = module.load_file_common_arguments(module.params, path=path)
+    return module.set_fs_attributes_if_different(arguments, changed)
+
+
+def install(module, candidate, dest, result):
+    """Put the file at the path ``candidate`` in the place of ``dest``."""
+    if os.path.exists(dest):
+        # What replaces a file inherits its mode at first, and a copy keeps it.
+        set_attributes(module, dest, True)
+        if module.params["backup"]:
+            result["backup_file"] = module.backup_local(dest)
+    module.atomic_move(candidate, dest)
+
+
+def encoded(text):
+    """Return text as the bytes of a file."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def shown(data):
+    """Return the bytes of a file as text for a diff."""
+    return masked(data.decode("utf-8", "replace"))
+
+
+def judged(module, directory, content, text):
+    """Write the new file beside the old one, have it tested; return its path and the complaints.
+
+    ``None`` instead of complaints says that there is nothing to test with.
+    """
+    keepalived = module.get_bin_path("keepalived")
+    if keepalived is None and not module.check_mode:
+        module.fail_json(msg="keepalived is not installed, so nothing can test the configuration")
+    place = module.tmpdir if module.check_mode else directory
+    candidate = write_candidate(module, place, content)
+    if keepalived is None:
+        return candidate, None
+    return candidate, test(module, keepalived, candidate, place, text)
+
+
+def refuse(module, result):
+    """Say that keepalived refuses the configuration; fail unless in check mode."""
+    reasons = "; ".join(result["complaints"])
+    message = f"keepalived refuses the new configuration, {result['dest']} is as it was: {reasons}"
+    if module.check_mode:
+        module.warn(message)
+    else:
+        module.fail_json(msg=message, **{**result, "changed": False})
+
+
+def check_options(module, content, dest):
+    """Fail where an option is wrong, before anything is touched."""
+    directory = os.path.dirname(dest)
+    if module.params["timeout"] < 1:
+        module.fail_json(msg="timeout: must be at least 1 s")
+    if b"\0" in content:
+        module.fail_json(msg="content: has a NUL byte, so it is no text; keepalived would cut it")
+    if os.path.isdir(dest):
+        module.fail_json(msg=f"dest: {dest} is a directory; name the file, keepalived.conf in it")
+    if not os.path.isdir(directory) and not module.check_mode:
+        module.fail_json(
+            msg=f"dest: the directory {directory} does not exist; install keepalived first"
+        )
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
-            # Holds passwords; the masked diff shows what matters.
             "content": {"type": "str", "required": True, "no_log": True},
             "dest": {"type": "path", "default": "/etc/keepalived/keepalived.conf"},
             "backup": {"type": "bool", "default": False},
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "mode": {"type": "raw", "default": "0600"},
+            "timeout": {"type": "int", "default": 30},
         },
         supports_check_mode=True,
     )
-    content, dest = module.params["content"], module.params["dest"]
-    before = read(dest)
-    result = {"changed": before != content}
+    text = module.params["content"]
+    content = encoded(text)
+    # As long as the whole text counts as a secret, Ansible hides a diff without passwords as well.
+    module.params["content"] = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+    module.no_log_values.discard(text)
+
+    dest = os.path.realpath(module.params["dest"])
+    check_options(module, content, dest)
+    before = read(module, dest)
+    result = {"changed": before != content or not os.path.exists(dest), "dest": dest}
     if module._diff:
         result["diff"] = {
-            "before": masked(before),
-            "after": masked(content),
+            "before": shown(before),
+            "after": shown(content),
             "before_header": dest,
             "after_header": dest,
         }
 
     if result["changed"]:
-        keepalived = module.get_bin_path("keepalived", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
-        if keepalived is None and not module.check_mode:
-            module.fail_json(msg=f"keepalived is not installed, so {dest} cannot be tested")
-        candidate = write_candidate(module, content)
-        if keepalived is not None:
-            result["complaints"] = test(module, keepalived, candidate)
-        if result.get("complaints"):
-            reasons = "; ".join(result["complaints"])
-            message = f"keepalived refuses the new configuration, {dest} is as it was: {reasons}"
-            if not module.check_mode:
-                result["changed"] = False
-                module.fail_json(msg=message, **result)
-            module.warn(message)
+        candidate, said = judged(module, os.path.dirname(dest), content, text)
+        if said is not None:
+            result["complaints"] = said
+        if said:
+            refuse(module, result)
         if not module.check_mode:
-            if module.params["backup"] and os.path.exists(dest):
-                result["backup_file"] = module.backup_local(dest)
-            module.atomic_move(candidate, dest)
+            install(module, candidate, dest, result)
 
-    if not module.check_mode or os.path.exists(dest):
-        arguments = module.load_file_common_arguments(module.params, path=dest)
-        result["changed"] = module.set_fs_attributes_if_different(arguments, result["changed"])
+    if os.path.exists(dest):
+        result["changed"] = set_attributes(module, dest, result["changed"])
     module.exit_json(**result)
 
 
