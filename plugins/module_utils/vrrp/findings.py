@@ -378,6 +378,14 @@ _COMMON = (
         unproven="There is no address that could be on the wrong node.",
     ),
     Rule(
+        "no-instance",
+        _W,
+        harm="The node takes no part: its file is empty, is not the one that the daemon reads, or "
+        "keeps its instances in an include.",
+        example="# /etc/keepalived/keepalived.conf is empty",
+        fix="Give the file that the daemon really reads, or leave the node out.",
+    ),
+    Rule(
         "interface-missing",
         _E,
         harm="An instance with neither an interface nor a unicast_src_ip does not run.",

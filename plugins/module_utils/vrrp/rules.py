@@ -909,6 +909,14 @@ def no_vip(estate: Estate) -> Iterator[Finding]:
 
 
 @_rule
+def no_instance(estate: Estate) -> Iterator[Finding]:
+    """A node on which there is nothing to judge."""
+    for node in estate.cluster.nodes:
+        if not node.instances:
+            yield finding("no-instance", f"{node.name} has no vrrp_instance", node=node.name)
+
+
+@_rule
 def interface_missing(estate: Estate) -> Iterator[Finding]:
     """An instance that does not know where it is."""
     for member in estate.members:

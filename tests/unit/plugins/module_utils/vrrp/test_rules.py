@@ -317,6 +317,7 @@ CASES = {
         model(both={"virtual_ipaddress": (), "virtual_ipaddress_excluded": (VIP,)}),
         model(both={"virtual_ipaddress_excluded": ("2001:db8::1/64",)}),
     ),
+    "no-instance": (lambda: read(conf(1), conf(2), ""), text()),
     "interface-missing": (
         model(both={"interface": "", **MULTICAST}),
         model(both={"interface": ""}),
@@ -738,8 +739,8 @@ BITTEN = {
     "#781": (CASES["script-too-slow"][0], {"script-too-slow"}),
     # `keepalived -t` ends with 143 on this sound configuration.
     "#2617 and #2587": (model(nodes={"script_security": True, "script_user": "nobody"}), set()),
-    # `keepalived -t` says nothing about a missing file; an empty one has no address to judge.
-    "#955": (lambda: read(conf(1), ""), {"single-node", "unicast-unknown-peer"}),
+    # `keepalived -t` says nothing about a missing file.
+    "#955": (lambda: read(conf(1), ""), {"no-instance", "single-node", "unicast-unknown-peer"}),
     # kill -9 leaves the address where it is; no configuration prevents that.
     "#2361": (model(), set()),
     # track_process is blind in containers; the file does not say where it runs.
