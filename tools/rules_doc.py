@@ -38,7 +38,7 @@ exiting with it, a check that looks at the backends through HAProxy instead of a
 `track_process` in a container (where it sees nothing), a machine whose CPU stalls for longer than
 three adverts, or a firewall that drops VRRP. After `kill -9` of keepalived its addresses stay on
 the interface until it starts again; no configuration prevents that, an init system that restarts
-it does. The drill playbook shows these on the real hosts.
+it does.
 
 Two faults of keepalived itself, in all versions so far, make it worse where a finding below
 already stands. Of two address owners (priority 255) of one virtual router, a master that hears the

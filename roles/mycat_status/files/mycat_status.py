@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -IS
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -423,7 +422,7 @@ class MySQL:
     def greet(self, marker):
         """Read the server's greeting; its version has to hold ``marker``. Returns the version."""
         payload = self._receive()
-        version, _, rest = payload[1:].partition(b"\0")
+        version, _zero, rest = payload[1:].partition(b"\0")
         if payload[0] != 10 or len(rest) < 13:
             raise CheckFailed(f"{self.name}: does not speak the MySQL protocol")
         if marker.encode() not in version:
@@ -456,7 +455,7 @@ class MySQL:
         if count == 0:
             return []
         try:
-            columns = [_fields(self._receive())[4] for _ in range(count)]
+            columns = [_fields(self._receive())[4] for _column in range(count)]
             self._until_eof(1)
             rows = self._until_eof(self.MAX_ROWS)
             return [dict(zip(columns, _fields(row))) for row in rows]
@@ -536,11 +535,13 @@ def check_mycat(settings):
     """Run the checks of the level, each including the ones before it. Returns a Verdict."""
     deadline = Deadline(settings.check_timeout)
     seconds = {}
-    if settings.use_status_command:
-        first = lambda: check_status_command(settings, deadline)  # noqa: E731
-    else:
-        first = lambda: check_pid_file(settings)  # noqa: E731
-    checks = [("process", first)]
+
+    def check_process():
+        if settings.use_status_command:
+            return check_status_command(settings, deadline)
+        return check_pid_file(settings)
+
+    checks = [("process", check_process)]
     # A query begins with the greeting: no connection of its own for that.
     if settings.level == "greeting":
         checks.append(("greeting", lambda: check_greeting(settings, deadline)))
@@ -659,8 +660,8 @@ def parse_request(received):
     if len(received) - len(request) > MAX_EMPTY_LINES:
         raise NotHTTP
     line, line_end, headers = request.partition(b"\n")
-    method, _, others = line.partition(b" ")
-    target, _, version = others.partition(b" ")
+    method, _space, others = line.partition(b" ")
+    target, _space, version = others.partition(b" ")
     if len(line) > MAX_REQUEST_LINE or method.translate(None, TOKEN):
         raise NotHTTP
     if line.startswith(b" ") or b"  " in line or target.translate(None, CONTROL) != target:
@@ -911,7 +912,7 @@ class Server:
         return max(0.0, min(deadlines) - now)
 
     def _accept(self, listener):
-        for _ in range(64):  # then others have their turn
+        for _turn in range(64):  # then others have their turn
             if len(self.reading) + len(self.waiting) + len(self.lingering) >= MAX_CONNECTIONS:
                 self._make_room()
             try:
