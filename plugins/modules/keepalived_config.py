@@ -62,7 +62,9 @@ attributes:
       configuration names may not be there yet.
   diff_mode:
     support: full
-    description: Shows the change with passwords masked.
+    description: >-
+      Shows the change with passwords masked. Where only a password changes, the task reports a
+      change and the diff is empty.
 notes:
   - In check mode on a host without keepalived the configuration is not tested.
   - While it is tested, the new file lies beside O(dest), so that a relative C(include) means the
