@@ -1,0 +1,50 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator may see of a haproxy.cfg, and what HAProxy says of one."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "********"
+
+# The words behind which HAProxy's manual has a secret; each ends before its value.
+_SECRET = re.compile(
+    r"""
+    ( ^ [ \t]* stats [ \t]+ auth [ \t]+ ['"]? [^:\s'"]+ :        # user:password
+    | ^ [ \t]* user [ \t] .*? password [ \t]+                    # of a userlist, plain or hashed
+    | ^ [ \t]* (?: setenv | presetenv ) [ \t]+ \S+ [ \t]+
+    | \b authorization [ \t:]+ (?= \S )                          # a header, sent or set
+    ) ( .+ ) $
+    """,
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+# What is no complaint: the restored state of servers, and how a good file is called.
+_NO_COMPLAINT = re.compile(
+    r"changed from server-state|^Warnings were found|^Configuration file is valid"
+    r"|version is|path to executable is"
+)
+_LEVEL = re.compile(r"^\[\w+\]\s+(?:\d+/\d+\s+)?\(\d+\)\s*:\s*(?:config\s*:\s*)?")
+
+
+def masked(text: str) -> str:
+    """Return the configuration with every password replaced, for diffs."""
+    return _SECRET.sub(r"\g<1>" + MASK, text)
+
+
+def complaints(output: str, configuration: str) -> list[str]:
+    """Return the lines of ``haproxy -c`` that an operator needs, without times and process ids.
+
+    HAProxy quotes words of the file; no secret of ``configuration`` is passed on.
+    """
+    secrets = [value.strip().strip("'\"") for _, value in _SECRET.findall(configuration)]
+    lines = []
+    for given in output.splitlines():
+        line = _LEVEL.sub("", given).strip()
+        if not line or _NO_COMPLAINT.search(line):
+            continue
+        for secret in filter(None, secrets):
+            line = line.replace(secret, MASK)
+        lines.append(line)
+    return lines

@@ -1,0 +1,279 @@
+#!/usr/bin/python
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: haproxy_config
+short_description: Install a haproxy.cfg and have HAProxy serve with it
+version_added: 0.1.0
+description:
+  - Writes a configuration file for HAProxy after C(haproxy -c) has accepted it, and reloads
+    HAProxy.
+  - Waits until HAProxy serves with the new file. If it does not, the former file is put back and
+    loaded, and the module fails with what HAProxy said.
+  - Restarts only where a reload cannot help, that is where HAProxy runs with fewer file descriptors
+    than O(nofile) and the limit cannot be raised while it runs. Starts HAProxy if it does not run.
+  - The diff shows what changes, with every password masked.
+options:
+  content:
+    description:
+      - The whole text of the configuration.
+      - Its section C(global) must have the line C(description @digest@). The module writes a digest
+        of the text there, and knows by it which file HAProxy serves with.
+    type: str
+    required: true
+  dest:
+    description: Path of the configuration.
+    type: path
+    default: /etc/haproxy/haproxy.cfg
+  socket:
+    description: Path of the admin socket that the configuration asks for.
+    type: path
+    default: /run/haproxy/admin.sock
+  nofile:
+    description: File descriptors that the configuration needs; V(0) leaves the limit alone.
+    type: int
+    default: 0
+  timeout:
+    description: Seconds that HAProxy may take to serve with the new file.
+    type: int
+    default: 10
+  backup:
+    description: Keep the file that was there, with a time stamp in its name.
+    type: bool
+    default: false
+  owner:
+    description: Owner of the file.
+    type: str
+    default: root
+  group:
+    description: Group of the file.
+    type: str
+    default: haproxy
+  mode:
+    description: Permissions of the file; it may hold passwords.
+    type: raw
+    default: '0640'
+attributes:
+  check_mode:
+    support: full
+    description: >-
+      Tells what would change, and fails if HAProxy would refuse it.
+  diff_mode:
+    support: full
+    description: Shows the change with passwords masked.
+notes:
+  - The service is systemd's C(haproxy).
+  - In check mode on a host without HAProxy the configuration is not tested.
+author:
+  - mycat.ha maintainers (@mycat-ha)
+"""
+
+EXAMPLES = r"""
+- name: Install the configuration
+  mycat.ha.haproxy_config:
+    content: "{{ lookup('ansible.builtin.template', 'haproxy.cfg.j2') }}"
+    backup: true
+"""
+
+RETURN = r"""
+action:
+  description: What was done to the service.
+  returned: always
+  type: str
+  sample: reload
+backup_file:
+  description: Path of the copy of the former file.
+  returned: changed and O(backup=true)
+  type: str
+  sample: /etc/haproxy/haproxy.cfg.1234.2026-11-23@03:00:00~
+complaints:
+  description: What C(haproxy -c) said of the new configuration; deprecations, too.
+  returned: when it was tested
+  type: list
+  elements: str
+  sample: []
+"""
+
+import hashlib
+import os
+import resource
+import socket
+import tempfile
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy_conf import complaints, masked
+
+
+def read(path):
+    """Return the text of a file, or None where there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+class Service:
+    """HAProxy as systemd runs it and as its admin socket tells."""
+
+    def __init__(self, module):
+        self.module = module
+        self.socket = module.params["socket"]
+
+    def systemctl(self, *arguments):
+        return self.module.run_command(["systemctl", *arguments])
+
+    def runs(self):
+        return self.systemctl("is-active", "--quiet", "haproxy")[0] == 0
+
+    def info(self):
+        """Return the answer to ``show info`` as a dict, empty while nobody answers."""
+        try:
+            with socket.socket(socket.AF_UNIX) as admin:
+                admin.settimeout(2.0)
+                admin.connect(self.socket)
+                admin.sendall(b"show info\n")
+                answer = b"".join(iter(lambda: admin.recv(65536), b"")).decode(errors="replace")
+        except OSError:
+            return {}
+        return dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
+
+    def serves(self, digest):
+        """Wait until HAProxy serves with the file of this digest; tell whether it came to that."""
+        deadline = time.monotonic() + self.module.params["timeout"]
+        while time.monotonic() < deadline:
+            if self.info().get("description") == digest:
+                return True
+            time.sleep(0.05)
+        return False
+
+    def can_have_files(self):
+        """Tell whether the running HAProxy may open as many files as it needs after a reload."""
+        need = self.module.params["nofile"]
+        pid = int(self.systemctl("show", "--property=MainPID", "--value", "haproxy")[1] or 0)
+        if not need or not pid:
+            return True
+        if resource.prlimit(pid, resource.RLIMIT_NOFILE)[1] >= need:
+            return True
+        try:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (need, need))
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def load(self):
+        """Have the file in place loaded; return what was done, and what the journal says of it."""
+        action = "start"
+        if self.runs():
+            action = "reload" if self.can_have_files() else "restart"
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        # A unit that failed too often would not be started again otherwise.
+        self.systemctl("reset-failed", "haproxy")
+        self.systemctl(action, "haproxy")
+        return action, since
+
+    def journal(self, since):
+        command = ["journalctl", "--unit=haproxy", "--quiet", "--no-pager", "--output=cat"]
+        return self.module.run_command([*command, f"--since={since}"])[1]
+
+
+def test(module, haproxy, content, result):
+    """Have HAProxy read the content; fail, with its reason, if it refuses. Return the file's path."""
+    dest = module.params["dest"]
+    descriptor, path = tempfile.mkstemp(prefix="haproxy-", suffix=".cfg", dir=module.tmpdir)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(content)
+    module.add_cleanup_file(path)
+    code, out, err = module.run_command([haproxy, "-c", "-f", path])
+    result["complaints"] = complaints((out + "\n" + err).replace(path, dest), content)
+    said = "; ".join(result["complaints"])
+    if code:
+        result["changed"] = False
+        module.fail_json(
+            msg=f"HAProxy refuses the new configuration, {dest} is as it was: {said}", **result
+        )
+    if said:
+        module.warn(f"HAProxy says of the new configuration: {said}")
+    return path
+
+
+def serve(module, digest, backup, result):
+    """Have HAProxy serve with the file in place; put the former one back if it does not."""
+    dest, service = module.params["dest"], Service(module)
+    # Asked also where the file is right: HAProxy was stopped, or a run was cut off.
+    if service.info().get("description") == digest:
+        return
+    result["changed"] = True
+    result["action"], since = service.load()
+    if service.serves(digest):
+        return
+    said = "; ".join(complaints(service.journal(since), read(dest))[-8:])
+    end = "the file is as it was before"
+    if backup:
+        module.atomic_move(backup, dest)
+        service.load()
+        end = f"the former {dest} is back" + (", and HAProxy runs" if service.runs() else "")
+    result["changed"] = False
+    module.fail_json(
+        msg=f"HAProxy does not serve with the new configuration; {end}: {said}", **result
+    )
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            # Holds passwords; the masked diff shows what matters.
+            "content": {"type": "str", "required": True, "no_log": True},
+            "dest": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
+            "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
+            "nofile": {"type": "int", "default": 0},
+            "timeout": {"type": "int", "default": 10},
+            "backup": {"type": "bool", "default": False},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "haproxy"},
+            "mode": {"type": "raw", "default": "0640"},
+        },
+        supports_check_mode=True,
+    )
+    text, dest = module.params["content"], module.params["dest"]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    content = text.replace("@digest@", digest)
+    before, backup = read(dest), None
+    result = {"changed": before != content, "action": "none"}
+    if module._diff:
+        result["diff"] = {
+            "before": masked(before or ""),
+            "after": masked(content),
+            "before_header": dest,
+            "after_header": dest,
+        }
+
+    haproxy = module.get_bin_path("haproxy", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
+    if haproxy is None and not module.check_mode:
+        module.fail_json(msg=f"HAProxy is not installed, so {dest} cannot be tested")
+    if result["changed"] and haproxy is not None:
+        candidate = test(module, haproxy, content, result)
+    if module.check_mode:
+        module.exit_json(**result)
+
+    if result["changed"]:
+        backup = module.backup_local(dest) if before is not None else None
+        module.atomic_move(candidate, dest)
+    arguments = module.load_file_common_arguments(module.params, path=dest)
+    result["changed"] = module.set_fs_attributes_if_different(arguments, result["changed"])
+    serve(module, digest, backup, result)
+    if backup and module.params["backup"]:
+        result["backup_file"] = backup
+    elif backup:
+        os.unlink(backup)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
