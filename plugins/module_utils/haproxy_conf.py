@@ -22,8 +22,8 @@ _SECRET = re.compile(
 )
 # What is no complaint: the restored state of servers, and how a good file is called.
 _NO_COMPLAINT = re.compile(
-    r"changed from server-state|^Warnings were found|^Configuration file is valid"
-    r"|version is|path to executable is"
+    r"server-state|global server state file|^Server \S+ is DOWN via "
+    r"|^Warnings were found|^Configuration file is valid|version is|path to executable is"
 )
 _LEVEL = re.compile(r"^\[\w+\]\s+(?:\d+/\d+\s+)?\(\d+\)\s*:\s*(?:config\s*:\s*)?")
 

@@ -184,7 +184,7 @@ class Service:
 
 
 def test(module, haproxy, content, result):
-    """Have HAProxy read the content; fail, with its reason, if it refuses. Return the file's path."""
+    """Have HAProxy read the content; fail with its reason, or return the path of the file."""
     dest = module.params["dest"]
     descriptor, path = tempfile.mkstemp(prefix="haproxy-", suffix=".cfg", dir=module.tmpdir)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:

@@ -23,9 +23,20 @@ class Outage:
     failures: tuple[str, ...]
 
 
-def measure(client: Host, vip: str, failure: Callable[[], object], seconds: float = 6.0) -> Outage:
-    """Probe ``vip`` from ``client`` for ``seconds``; call ``failure`` once greetings arrive."""
-    command = client.argv("python3", "-", vip, f"--seconds={seconds}", stdin=True)
+def measure(
+    client: Host,
+    vip: str,
+    failure: Callable[[], object],
+    seconds: float = 6.0,
+    every: float = 0.01,
+) -> Outage:
+    """Probe ``vip`` from ``client`` for ``seconds``; call ``failure`` once greetings arrive.
+
+    ``every``: seconds between the starts of two connections.
+    """
+    command = client.argv(
+        *("python3", "-", vip, f"--seconds={seconds}", f"--every={every}"), stdin=True
+    )
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as probe:

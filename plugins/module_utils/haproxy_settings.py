@@ -383,9 +383,15 @@ def _manager(settings: Mapping[str, Any], mycat: Mapping[str, Any]) -> dict[str,
         **mycat,
         "name": "mycat_manager",
         "bind": bind,
-        "extra": [],
         "maxconn": MANAGER_MAXCONN,
-        "servers": [{**server, "port": port} for server in mycat["servers"]],
+        "check": {"type": "none"},
+        "server_options": "on-marked-down shutdown-sessions",
+        # One check says it for both ports; a tracking server must drain as the tracked one does.
+        "extra": ["option httpchk", "http-check disable-on-404"],
+        "servers": [
+            {**server, "port": port, "options": f"track mycat/{server['name']}"}
+            for server in mycat["servers"]
+        ],
     }
 
 

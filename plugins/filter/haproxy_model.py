@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mycat.ha.plugins.module_utils.haproxy_listeners import (
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy_settings import (
     SettingError,
     resolve,
 )
 
 
-def _haproxy_listeners(settings: dict, groups: dict, hostvars: dict) -> dict:
+def _haproxy_model(settings: dict, groups: dict, hostvars: dict) -> dict:
     try:
         return resolve(settings, groups, hostvars)
     except SettingError as error:
@@ -22,4 +22,4 @@ class FilterModule:
     """The filter that judges the haproxy role's settings."""
 
     def filters(self) -> dict:
-        return {"haproxy_listeners": _haproxy_listeners}
+        return {"haproxy_model": _haproxy_model}

@@ -1,0 +1,283 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy_settings import (
+    RESERVE,
+    SettingError,
+    resolve,
+)
+
+ROLE = Path(__file__).parents[4] / "roles/haproxy"
+DEFAULTS = {
+    **yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8")),
+    "haproxy_mycat_group": "mycat",
+    "vips": ["192.0.2.100/24"],
+}
+GROUPS = {"mycat": ["mycat1", "mycat2"], "web": ["web1"], "nobody": []}
+HOSTVARS = {
+    "mycat1": {"mycat_ha_address": "192.0.2.21"},
+    "mycat2": {"ansible_facts": {"default_ipv4": {"address": "192.0.2.22"}}},
+    "web1": {"ansible_facts": {"default_ipv4": {}, "default_ipv6": {"address": "2001:db8::1"}}},
+    "lost": {},
+    "a b": {"mycat_ha_address": "192.0.2.23"},
+}
+SERVER = {"name": "s1", "address": "192.0.2.31", "port": 80}
+WEB = {"name": "web", "bind": "*:80", "servers": [SERVER]}
+
+
+def resolved(**changes: Any) -> dict[str, Any]:
+    return resolve({**DEFAULTS, **changes}, GROUPS, HOSTVARS)
+
+
+def with_web(**changes: Any) -> dict[str, Any]:
+    return {"haproxy_listeners": [{**WEB, **changes}]}
+
+
+def with_server(**changes: Any) -> dict[str, Any]:
+    return with_web(servers=[{**SERVER, **changes}])
+
+
+def test_the_defaults_balance_every_mycat() -> None:
+    model = resolved()
+    (mycat,) = model["listeners"]
+    assert mycat["bind"] == ["*:8066"]
+    assert [(s["name"], s["address"], s["port"]) for s in mycat["servers"]] == [
+        ("mycat1", "192.0.2.21", 8066),
+        ("mycat2", "192.0.2.22", 8066),
+    ]
+    assert mycat["check"]["port"] == 48700
+    assert "on-marked-down shutdown-sessions" in mycat["default_server"]
+    assert "observe layer4" in mycat["default_server"]
+    assert model["stats"]["bind"] == ["127.0.0.1:48800"]
+
+
+def test_a_full_listener_leaves_connections_for_the_health_answer() -> None:
+    assert resolved(haproxy_maxconn=1000)["maxconn"] == 1000 + RESERVE
+    model = resolved(haproxy_maxconn=1000, **with_web(maxconn=50))
+    assert model["maxconn"] == 1000 + 50 + RESERVE
+
+
+def test_numbers_may_come_as_text() -> None:
+    assert resolved(haproxy_maxconn="1000")["listeners"][0]["maxconn"] == 1000
+    (_, web) = resolved(**with_server(weight="7"))["listeners"]
+    assert web["servers"][0]["weight"] == 7
+
+
+def test_servers_of_a_group() -> None:
+    given = {"name": "web", "bind": ["*:80", "[::]:81"], "group": "web", "port": 8080}
+    (_, web) = resolved(haproxy_listeners=[given])["listeners"]
+    assert [(s["name"], s["address"], s["port"]) for s in web["servers"]] == [
+        ("web1", "2001:db8::1", 8080)
+    ]
+    assert web["bind"] == ["*:80", "[::]:81"]
+
+
+def test_options_left_out_come_as_none_from_ansible() -> None:
+    (_, web) = resolved(**with_web(tls=None, check={"type": None, "port": None}))["listeners"]
+    assert web["check"] == {"type": "tcp"}
+    assert "tls" not in web
+
+
+def test_the_manager_port_is_balanced_on_request_only() -> None:
+    assert [listener["name"] for listener in resolved()["listeners"]] == ["mycat"]
+    (_, manager) = resolved(haproxy_manager_bind="127.0.0.1:9066")["listeners"]
+    assert [server["port"] for server in manager["servers"]] == [9066, 9066]
+    assert manager["servers"][0]["options"] == "track mycat/mycat1"
+    assert resolved(haproxy_manager_bind="*:9066", haproxy_manager_exposed=True)
+
+
+def test_the_password_is_not_in_the_result() -> None:
+    given = {"haproxy_stats_bind": "*:48800", "haproxy_stats_password": "long enough"}
+    model = resolved(**given)
+    assert model["stats"]["password"] is True
+    assert "long enough" not in repr(model)
+
+
+def test_mysql_check_is_for_databases() -> None:
+    (_, database) = resolved(**with_web(extra=["option mysql-check user haproxy"]))["listeners"]
+    assert database["extra"] == ["option mysql-check user haproxy"]
+
+
+REFUSED = {
+    "no host": ({"haproxy_mycat_group": "nobody"}, 'haproxy_mycat_group .* group "nobody"'),
+    "no group": ({"haproxy_mycat_group": "other"}, 'haproxy_mycat_group .* group "other"'),
+    "time without unit": (
+        {"haproxy_timeout_client": "30"},
+        r'^haproxy_timeout_client: "30" is not a time; write a number and a unit',
+    ),
+    "time as number": ({"haproxy_check_inter": 500}, "^haproxy_check_inter: 500 is not a time"),
+    "time and more": ({"haproxy_check_inter": "1s\n"}, r'^haproxy_check_inter: "1s\\n" is not'),
+    "fall 0": ({"haproxy_check_fall": 0}, "^haproxy_check_fall: 0 is out of range; write 1 to"),
+    "port 0": ({"haproxy_mycat_port": 0}, "^haproxy_mycat_port: 0 is out of range"),
+    "bind without port": (
+        {"haproxy_mycat_bind": "192.0.2.1"},
+        "^haproxy_mycat_bind: .*ADDRESS:PORT",
+    ),
+    "bind to a port too high": ({"haproxy_mycat_bind": "*:70000"}, '^haproxy_mycat_bind: "70000"'),
+    "bind with options": ({"haproxy_mycat_bind": "*:1 ssl"}, "^haproxy_mycat_bind: .*ADDRESS:PORT"),
+    "maxconn 0": ({"haproxy_maxconn": 0}, "^haproxy_maxconn: 0 is out of range"),
+    "maxconn true": ({"haproxy_maxconn": True}, "^haproxy_maxconn: True is out of range"),
+    "balance": ({"haproxy_mycat_balance": "best"}, '^haproxy_mycat_balance: "best" is unknown'),
+    "mysql-check": (
+        {"haproxy_mycat_extra": ["balance first", " option  mysql-check user x"]},
+        r"^haproxy_mycat_extra\[1\]: `option mysql-check` does not tell .* without a password",
+    ),
+    "mysql-check in defaults": (
+        {"haproxy_defaults_extra": ["option mysql-check"]},
+        r"^haproxy_defaults_extra\[0\]: `option mysql-check`",
+    ),
+    "mysql-check on a MyCat": (
+        with_web(
+            servers=[{"name": "m", "address": "192.0.2.21", "port": 8066}],
+            extra=["option mysql-check"],
+        ),
+        r"^haproxy_listeners\[0\]\.extra\[0\]: `option mysql-check`",
+    ),
+    "line break in a raw line": (
+        {"haproxy_global_extra": ["a\nb"]},
+        r"^haproxy_global_extra\[0\]: .*several lines",
+    ),
+    "line break in raw words": (
+        {"haproxy_mycat_server_options": "a\nb"},
+        "^haproxy_mycat_server_options: ",
+    ),
+    "stats for all without password": (
+        {"haproxy_stats_bind": "*:48800"},
+        "^haproxy_stats_password: is missing",
+    ),
+    "stats on one more address": (
+        {"haproxy_stats_bind": "127.0.0.1:48800,192.0.2.11:48800"},
+        "^haproxy_stats_password: is missing",
+    ),
+    "password as the user": (
+        {"haproxy_stats_user": "administrator", "haproxy_stats_password": "administrator"},
+        "^haproxy_stats_password: is easily guessed",
+    ),
+    "admin:admin": ({"haproxy_stats_password": "admin"}, "^haproxy_stats_password: is easily"),
+    "password with a line break": (
+        {"haproxy_stats_password": "12345678\n"},
+        "^haproxy_stats_password: has characters",
+    ),
+    "manager for all": (
+        {"haproxy_manager_bind": "*:9066"},
+        "^haproxy_manager_bind: .* switch MyCat",
+    ),
+    "manager on IPv6 for all": ({"haproxy_manager_bind": "[::]:9066"}, "^haproxy_manager_bind: "),
+    "manager on the VIP": (
+        {"haproxy_manager_bind": "192.0.2.100:9066"},
+        "^haproxy_manager_bind: .*haproxy_manager_exposed",
+    ),
+    "port taken": (
+        {"haproxy_stats_bind": "127.0.0.1:8066"},
+        '^haproxy_stats_bind: "127.0.0.1:8066" is taken by haproxy_mycat_bind',
+    ),
+    "no list": ({"haproxy_listeners": {"name": "web"}}, "^haproxy_listeners: .* no list"),
+    "no mapping": ({"haproxy_listeners": ["web"]}, r"^haproxy_listeners\[0\]: .*no mapping"),
+    "unknown option": (with_web(blance="x"), r"^haproxy_listeners\[0\]\.blance: is no option"),
+    "no name": (
+        {"haproxy_listeners": [{"bind": "*:80", "servers": [SERVER]}]},
+        r"^haproxy_listeners\[0\]\.name: is missing",
+    ),
+    "name with a space": (with_web(name="a b"), r'^haproxy_listeners\[0\]\.name: "a b" is no name'),
+    "name with a newline": (
+        with_web(name="a\n"),
+        r'^haproxy_listeners\[0\]\.name: "a\\n" is no name',
+    ),
+    "name of the role": (with_web(name="mycat"), r"^haproxy_listeners\[0\]\.name: .*taken"),
+    "name twice": (
+        {"haproxy_listeners": [WEB, {**WEB, "bind": "*:81"}]},
+        r'^haproxy_listeners\[1\]\.name: "web" is taken by haproxy_listeners\[0\]\.name',
+    ),
+    "port twice": (
+        {"haproxy_listeners": [WEB, {**WEB, "name": "x", "bind": "192.0.2.1:80"}]},
+        r'^haproxy_listeners\[1\]\.bind: "192.0.2.1:80" is taken by haproxy_listeners\[0\]\.bind',
+    ),
+    "port of MyCat": (
+        with_web(bind="*:8066"),
+        r"^haproxy_listeners\[0\]\.bind: .*haproxy_mycat_bind",
+    ),
+    "no servers": (with_web(servers=[]), r"^haproxy_listeners\[0\]\.servers: is empty"),
+    "servers and group": (with_web(group="web"), r"^haproxy_listeners\[0\]\.servers: write either"),
+    "group without port": (
+        {"haproxy_listeners": [{"name": "web", "bind": "*:80", "group": "web"}]},
+        r"^haproxy_listeners\[0\]\.port: is missing",
+    ),
+    "empty group": (
+        {"haproxy_listeners": [{"name": "web", "bind": "*:80", "group": "nobody", "port": 1}]},
+        r'^haproxy_listeners\[0\]\.group: .* group "nobody"',
+    ),
+    "mode": (with_web(mode="udp"), r'^haproxy_listeners\[0\]\.mode: "udp" is unknown'),
+    "timeout": (
+        with_web(timeouts={"client": "30"}),
+        r'^haproxy_listeners\[0\]\.timeouts\.client: "30" is not a time',
+    ),
+    "check type": (with_web(check={"type": "mysql"}), r"^haproxy_listeners\[0\]\.check\.type: "),
+    "check with a space": (
+        with_web(check={"type": "http", "uri": "/ HTTP/1.1"}),
+        r"^haproxy_listeners\[0\]\.check\.uri: ",
+    ),
+    "TLS without certificate": (
+        with_web(tls={"options": "alpn h2"}),
+        r"^haproxy_listeners\[0\]\.tls\.certificate: is missing",
+    ),
+    "weight": (
+        {
+            "haproxy_listeners": [
+                WEB,
+                {**WEB, "name": "x", "bind": "*:81", "servers": [{**SERVER, "weight": 300}]},
+            ]
+        },
+        r"^haproxy_listeners\[1\]\.servers\[0\]\.weight: 300 is out of range; write 0 to 256$",
+    ),
+    "server twice": (
+        with_web(servers=[SERVER, SERVER]),
+        r'^haproxy_listeners\[0\]\.servers\[1\]\.name: "s1" is taken by .*servers\[0\]\.name',
+    ),
+    "server without port": (
+        with_web(servers=[{"name": "a", "address": "192.0.2.1"}]),
+        r"^haproxy_listeners\[0\]\.servers\[0\]\.port: is missing",
+    ),
+    "server's name": (with_server(name="a b"), r"\.servers\[0\]\.name: "),
+    "server's address": (with_server(address="192.0.2.1 check"), r"\.servers\[0\]\.address: "),
+    "server's port": (with_server(port="http"), r'\.servers\[0\]\.port: "http" is out of range'),
+    "server's options": (with_server(options="a\nb"), r"\.servers\[0\]\.options: "),
+}
+
+
+@pytest.mark.parametrize(("changes", "says"), REFUSED.values(), ids=REFUSED)
+def test_refused_by_name(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        resolved(**changes)
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        pytest.param("lost", "^lost: no address of this host is known", id="no-address"),
+        pytest.param("a b", '^inventory host "a b": .*Rename the host', id="name-with-a-space"),
+    ],
+)
+def test_a_host_that_cannot_be_a_server(host: str, says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        resolve(DEFAULTS, {"mycat": ["mycat1", host]}, HOSTVARS)
+
+
+def test_every_variable_of_the_role_is_described_and_judged() -> None:
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    described = specs["argument_specs"]["main"]["options"]
+    names = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))["__haproxy_names"]
+    given = {name for name in DEFAULTS if name.startswith("haproxy_")}
+    assert set(described) == given
+    # These two go to the host as they are: a switch, and sections that only HAProxy can read.
+    assert given - set(names) == {"haproxy_nonlocal_bind", "haproxy_extra"}
+    for name, option in described.items():
+        if "default" in option:
+            assert option["default"] == DEFAULTS[name], name
