@@ -28,9 +28,19 @@ _NO_COMPLAINT = re.compile(
 _LEVEL = re.compile(r"^\[\w+\]\s+(?:\d+/\d+\s+)?\(\d+\)\s*:\s*(?:config\s*:\s*)?")
 
 
-def masked(text: str) -> str:
-    """Return the configuration with every password replaced, for diffs."""
-    return _SECRET.sub(r"\g<1>" + MASK, text)
+def masked(text: str, known: str | None = None) -> str:
+    """Return the configuration with every password replaced, for diffs.
+
+    A line with a secret that the configuration ``known`` does not have is marked, so that a diff
+    shows a new password as a change.
+    """
+    lines = None if known is None else {found.group() for found in _SECRET.finditer(known)}
+
+    def mask(found: re.Match[str]) -> str:
+        mark = " (new)" if lines is not None and found.group() not in lines else ""
+        return found.group(1) + MASK + mark
+
+    return _SECRET.sub(mask, text)
 
 
 def complaints(output: str, configuration: str) -> list[str]:

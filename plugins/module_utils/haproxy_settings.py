@@ -354,9 +354,10 @@ def _mycat(settings: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:
         "timeouts": {},
         "maxconn": int(settings["haproxy_maxconn"]),
         # A dead MyCat's sessions end at once instead of hanging. Three connections in a row
-        # that fail bring the next check forward, and that one decides alone.
+        # that fail bring the checks forward. They alone decide: with `sudden-death` HAProxy 3.0
+        # forgets the connection whose failure takes the server out.
         "server_options": "on-marked-down shutdown-sessions observe layer4 error-limit 3 "
-        "on-error sudden-death "
+        "on-error fastinter "
         + _raw("haproxy_mycat_server_options", settings["haproxy_mycat_server_options"]),
         "extra": _lines("haproxy_mycat_extra", settings["haproxy_mycat_extra"]),
         "servers": inventory.servers(

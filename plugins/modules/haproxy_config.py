@@ -11,8 +11,8 @@ module: haproxy_config
 short_description: Install a haproxy.cfg and have HAProxy serve with it
 version_added: 0.1.0
 description:
-  - Writes a configuration file for HAProxy after C(haproxy -c) has accepted it, and reloads
-    HAProxy.
+  - Writes a configuration file for HAProxy after C(haproxy -c) has accepted it and its addresses
+    were found free, and reloads HAProxy.
   - Waits until HAProxy serves with the new file. If it does not, the former file is put back and
     loaded, and the module fails with what HAProxy said.
   - Restarts only where a reload cannot help, that is where HAProxy runs with fewer file descriptors
@@ -183,6 +183,33 @@ class Service:
         return self.module.run_command([*command, f"--since={since}"])[1]
 
 
+def occupied(content):
+    """Return what keeps HAProxy from binding to addresses of the configuration.
+
+    HAProxy shares its ports (SO_REUSEPORT), so its own listeners are in nobody's way. If HAProxy
+    itself found out, it would pause the old process's listeners and try for two seconds.
+    """
+    found = []
+    for line in content.splitlines():
+        words = line.split()
+        if words[:1] != ["bind"] or len(words) < 2:
+            continue
+        for address in words[1].split(","):
+            host, _, port = address.rpartition(":")
+            host = host.strip("[]")
+            if not port.isdigit() or "@" in host:
+                continue
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family, socket.SOCK_STREAM) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                try:
+                    listener.bind(("" if host in ("", "*") else host, int(port)))
+                except OSError as error:
+                    found.append(f"cannot bind to {address}: {error.strerror}")
+    return found
+
+
 def test(module, haproxy, content, result):
     """Have HAProxy read the content; fail with its reason, or return the path of the file."""
     dest = module.params["dest"]
@@ -192,6 +219,10 @@ def test(module, haproxy, content, result):
     module.add_cleanup_file(path)
     code, out, err = module.run_command([haproxy, "-c", "-f", path])
     result["complaints"] = complaints((out + "\n" + err).replace(path, dest), content)
+    if not code:
+        busy = occupied(content)
+        result["complaints"] += busy
+        code = len(busy)
     said = "; ".join(result["complaints"])
     if code:
         result["changed"] = False
@@ -213,7 +244,9 @@ def serve(module, digest, backup, result):
     result["action"], since = service.load()
     if service.serves(digest):
         return
-    said = "; ".join(complaints(service.journal(since), read(dest))[-8:])
+    lines = service.journal(since).splitlines()
+    alerts = [line for line in lines if "[ALERT]" in line] or lines
+    said = "; ".join(complaints("\n".join(alerts), read(dest))[-8:])
     end = "the file is as it was before"
     if backup:
         module.atomic_move(backup, dest)
@@ -249,7 +282,7 @@ def main():
     if module._diff:
         result["diff"] = {
             "before": masked(before or ""),
-            "after": masked(content),
+            "after": masked(content, before or ""),
             "before_header": dest,
             "after_header": dest,
         }

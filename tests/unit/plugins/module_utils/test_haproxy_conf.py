@@ -39,6 +39,12 @@ def test_a_secret_is_masked_and_its_line_is_not(line: str, shown: str) -> None:
     assert masked(f"global\n{line}\n    daemon\n") == f"global\n{shown}\n    daemon\n"
 
 
+def test_a_new_secret_shows_as_a_change() -> None:
+    before, after = "  stats auth a:old\n  setenv X y\n", "  stats auth a:new\n  setenv X y\n"
+    assert masked(after, before) == f"  stats auth a:{MASK} (new)\n  setenv X {MASK}\n"
+    assert masked(before, before) == masked(before)
+
+
 def test_what_is_no_secret_stays() -> None:
     text = "    user haproxy\n    stats uri /admin-status\n    timeout client 35m\n"
     assert masked(text) == text
