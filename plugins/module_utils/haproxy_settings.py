@@ -355,7 +355,7 @@ def _mycat(settings: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:
         "maxconn": int(settings["haproxy_maxconn"]),
         # A dead MyCat's sessions end at once instead of hanging. Three connections in a row
         # that fail bring the checks forward. They alone decide: with `sudden-death` HAProxy 3.0
-        # forgets the connection whose failure takes the server out.
+        # left a client without an answer, in two kills of two.
         "server_options": "on-marked-down shutdown-sessions observe layer4 error-limit 3 "
         "on-error fastinter "
         + _raw("haproxy_mycat_server_options", settings["haproxy_mycat_server_options"]),
