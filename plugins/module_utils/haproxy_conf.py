@@ -48,7 +48,7 @@ def complaints(output: str, configuration: str) -> list[str]:
 
     HAProxy quotes words of the file; no secret of ``configuration`` is passed on.
     """
-    secrets = [value.strip().strip("'\"") for _, value in _SECRET.findall(configuration)]
+    secrets = [value.strip().strip("'\"") for _keyword, value in _SECRET.findall(configuration)]
     lines = []
     for given in output.splitlines():
         line = _LEVEL.sub("", given).strip()

@@ -434,7 +434,7 @@ def _ports_apart(binds: list[tuple[str, str]]) -> None:
     """Refuse two (variable, ADDRESS:PORT) that cannot both be listened on."""
     seen: list[tuple[str, str, str]] = []
     for where, bind in binds:
-        address, _, port = bind.rpartition(":")
+        address, _colon, port = bind.rpartition(":")
         for other, other_address, other_port in seen:
             same = address == other_address or address in _WILD or other_address in _WILD
             if port == other_port and same:

@@ -195,7 +195,7 @@ def occupied(content):
         if words[:1] != ["bind"] or len(words) < 2:
             continue
         for address in words[1].split(","):
-            host, _, port = address.rpartition(":")
+            host, _colon, port = address.rpartition(":")
             host = host.strip("[]")
             if not port.isdigit() or "@" in host:
                 continue

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -51,7 +50,7 @@ def checked_servers(configuration):
             key = proxy, server[1]
             found[key] = UNCHECKED.format(
                 proxy=proxy,
-                number=1 + sum(other == proxy for other, _ in found),
+                number=1 + sum(other == proxy for other, _server in found),
                 server=server[1],
                 address=server[2].strip("[]"),
                 port=server[3],
