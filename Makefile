@@ -14,7 +14,7 @@ export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tools
 BRAIN := plugins/module_utils
 SCENARIO ?= default
 # Network namespaces want root.
-SUDO := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env=PATH,PYTHONPATH)
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo env PATH="$(PATH)" PYTHONPATH="$(PYTHONPATH)")
 DIFFERENTIAL = $(SUDO) python -m tests.differential
 N ?= 1000
 
