@@ -6,8 +6,8 @@ import csv
 import hashlib
 import io
 import json
-import re
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
