@@ -34,7 +34,9 @@ def converge(*options: str, **variables: object) -> str:
         text=True,
         check=False,
         timeout=240,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "1000"},
+        # Molecule forces colours on, which stand in the way of reading.
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "1000"}
+        | {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"},
     )
     return done.stdout + done.stderr
 

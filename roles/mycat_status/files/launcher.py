@@ -9,4 +9,11 @@ sys.path.append("/usr/local/lib/mycat_status")
 
 from mycat_status import main
 
+# Else it is one more "python3" to ps, pkill and ss, and to the role when it looks who has the port.
+try:
+    with open("/proc/self/comm", "w", encoding="ascii") as name:
+        name.write("mycat_status")
+except OSError:
+    pass  # a name only
+
 sys.exit(main(sys.argv[1:]))
