@@ -78,7 +78,6 @@ bench: venv ## Figures: the search, and the health endpoint against the source's
 test: check sanity ## Everything
 	$(MAKE) differential-short
 	$(MAKE) molecule SCENARIO=default
-	$(MAKE) molecule SCENARIO=health
 
 clean: ## Remove what the commands above left in the checkout
 	rm -rf $(VENV) .build .cache .demo .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis
