@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[3]
+from lab.playbook import run_playbook
 
 REFUSALS = {
     "missing VIP": ({"mycat_ha_vip": ""}, "mycat_ha_vip: no virtual IP is set. Write"),
@@ -92,23 +88,7 @@ def filled(value, addresses):
 
 @pytest.mark.parametrize(("given", "message"), REFUSALS.values(), ids=REFUSALS)
 def test_refused_by_name_and_nothing_touched(given, message, addresses):
-    done = subprocess.run(
-        [
-            "ansible-playbook",
-            f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}",
-            f"--extra-vars={json.dumps(filled(given, addresses))}",
-            str(ROOT / "playbooks/site.yml"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "1000"},
-    )
-    assert done.returncode != 0
-    assert filled(message, addresses) in " ".join((done.stdout + done.stderr).split())
-    changed = [
-        line for line in done.stdout.splitlines() if "changed=" in line and "changed=0" not in line
-    ]
-    assert changed == []
+    done = run_playbook("playbooks/site.yml", timeout=120, **filled(given, addresses))
+    assert done.rc != 0
+    assert filled(message, addresses) in done.said
+    assert done.changed == set()

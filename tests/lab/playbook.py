@@ -1,0 +1,67 @@
+"""Run a playbook against the hosts of the Molecule scenario under test, and read its recap."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_RECAP_LINE = re.compile(r"^(\S+) +: +(ok=\d+ .*)$", re.MULTILINE)
+# Molecule forces colours on; they, and lines that break at 80 columns, stand in the way of reading.
+_PLAIN = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """``output``: stdout, then stderr. ``recap``: {host: {"ok": n, "changed": n, "failed": n}}."""
+
+    rc: int
+    output: str
+    recap: dict[str, dict[str, int]]
+
+    @property
+    def said(self) -> str:
+        """The output with every run of white space as one space, to look for sentences in."""
+        return " ".join(self.output.split())
+
+    @property
+    def changed(self) -> set[str]:
+        """Hosts on which something changed, or, in check mode, would."""
+        return {host for host, counts in self.recap.items() if counts["changed"]}
+
+
+def read_recap(output: str) -> dict[str, dict[str, int]]:
+    """{host: {counter: n}} of ``PLAY RECAP``; empty when no host was reached by any task."""
+    recap = output.rpartition("PLAY RECAP")[2]
+    return {
+        host: {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", counts)}
+        for host, counts in _RECAP_LINE.findall(recap)
+    }
+
+
+def run_playbook(playbook: str, *options: str, timeout: float = 240.0, **variables: object) -> Run:
+    """Run ``playbook``, a path below the repository, with ``variables`` as extra variables.
+
+    ``options`` are further arguments of ansible-playbook. The inventory is the scenario's, as
+    Molecule's verifier names it. Raise subprocess.TimeoutExpired after ``timeout`` seconds.
+    """
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}",
+            f"--extra-vars={json.dumps(variables)}",
+            *options,
+            str(ROOT / playbook),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **_PLAIN},
+    )
+    return Run(done.returncode, done.stdout + done.stderr, read_recap(done.stdout))
