@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import testinfra
 import yaml
+from lab.daemon import ready
 from lab.hosts import Host, answering, await_, await_one_holder
+from lab.watch import Watch
 from testinfra.host import Host as TestinfraHost
 
 
@@ -66,7 +69,28 @@ def holder(lbs: list[Host], mycats: list[Host], client: Host, vip: str) -> Host:
     everything += [(mycat, "mycat") for mycat in mycats]
     for host, unit in everything:
         await_(lambda h=host, u=unit: h.state_of(u) == "active", 20, f"{unit} runs on {host.name}")
+    for lb in lbs:
+        await_(lambda h=lb: ready(h), 30, f"{lb.name} is in the election, with all checks passed")
     found = await_one_holder(lbs, vip)
     names = {mycat.name for mycat in mycats}
     await_(lambda: answering(client, vip) == names, 30, "every MyCat answers through the VIP")
     return found
+
+
+@pytest.fixture
+def standby(lbs: list[Host], holder: Host) -> Host:
+    """The other one of a pair."""
+    (other,) = [lb for lb in lbs if lb != holder]
+    return other
+
+
+@pytest.fixture
+def assert_vip_stays(lbs: list[Host], vip: str) -> Callable[[Host, float], None]:
+    """Watch the VIP for some seconds: the absence of an event cannot be awaited."""
+
+    def watch(host: Host, seconds: float) -> None:
+        with Watch(lbs, vip) as watched:
+            time.sleep(seconds)
+        assert [set(span.holders) for span in watched.spans] == [{host.name}]
+
+    return watch

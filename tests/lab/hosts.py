@@ -54,6 +54,12 @@ class Host:
     def state_of(self, unit: str) -> str:
         return self.run("systemctl", "is-active", unit, check=False).stdout.strip()
 
+    def journal(self, unit: str, since: float) -> str:
+        """Return what a unit has logged since a moment of time.time()."""
+        return self.run(
+            *("journalctl", "--no-pager", "-q", "-o", "cat", "-u", unit, f"--since=@{since:.3f}")
+        ).stdout
+
     def query(self, address: str, sql: str, port: int = 8066) -> subprocess.CompletedProcess[str]:
         """Run one statement with the real MySQL client of this host."""
         return self.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import time
@@ -14,6 +15,9 @@ from .hosts import Host, holders
 
 # ip-monitor(8), -timestamp -oneline: "[2026-01-31T12:00:00.123456] Deleted 2: eth0 inet A/24 ..."
 _LINE = re.compile(r"^\[(?P<at>[^\]]+)\] ?(?P<gone>Deleted )?\d+: \S+\s+inet6? (?P<address>[^/ ]+)")
+
+# Two nodes may both have the address while one hands it over; a busy machine takes its time.
+HANDOVER = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,23 @@ def time_line(
 
 @dataclass
 class Watch:
-    """Context manager: records every gain and loss of ``vip`` by ``hosts`` while it is open."""
+    """Context manager: records every gain and loss of ``vip`` by ``hosts`` while it is open.
+
+    ``limit``: seconds after which it stops looking.
+    """
 
     hosts: list[Host]
     vip: str
     spans: list[Span] = field(default_factory=list)
+    limit: int = 300
 
     def __enter__(self) -> Watch:
         self._monitors = {
             host.name: subprocess.Popen(
-                host.argv("timeout", "300", "ip", "-timestamp", "-oneline", "monitor", "address"),
+                host.argv(
+                    *("timeout", f"{self.limit}"),
+                    *("ip", "-timestamp", "-oneline", "monitor", "address"),
+                ),
                 stdout=subprocess.PIPE,
                 text=True,
             )
@@ -83,6 +94,17 @@ class Watch:
                     at = datetime.fromisoformat(found["at"] + "+00:00").timestamp()
                     changes.append((at, host.name, not found["gone"]))
         self.spans = time_line(self._start, end, self._before, changes)
+
+    def assert_one_holder(self, gap: float) -> None:
+        """Assert that never two had the address, and for at most ``gap`` seconds nobody."""
+        assert self.longest_without_holder <= gap, self.spans
+        assert self.longest_with_several <= HANDOVER, self.spans
+
+    @property
+    def owners(self) -> list[str]:
+        """Who had the address alone, in order."""
+        alone = [name for span in self.spans if len(span.holders) == 1 for name in span.holders]
+        return [name for name, _ in itertools.groupby(alone)]
 
     def longest(self, count_is: range) -> float:
         """Return the longest time (s) during which the number of holders was in ``count_is``."""
