@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived_state import (
@@ -26,6 +27,7 @@ rm -f /tmp/keepalived.data /tmp/keepalived_parent.data
 """
 _CONFIGURATION = "/etc/keepalived/lab.conf"
 _UNIT = "lab-keepalived"
+_NO_RESTART = "/run/systemd/system/haproxy.service.d/zz-lab.conf"
 
 
 def instances(host: Host) -> dict[str, InstanceState]:
@@ -83,6 +85,21 @@ class Keepalived:
 
     def stop(self, host: Host) -> None:
         host.run("systemctl", "stop", _UNIT, check=False)
+
+
+@contextmanager
+def haproxy_unattended(*hosts: Host) -> Iterator[None]:
+    """Have HAProxy stay dead when it dies; systemd would start it again."""
+    try:
+        for host in hosts:
+            write(host, _NO_RESTART, "[Service]\nRestart=no\n")
+            host.run("systemctl", "daemon-reload")
+        yield
+    finally:
+        for host in hosts:
+            host.run("rm", "-f", _NO_RESTART)
+            host.run("systemctl", "daemon-reload")
+            host.run("systemctl", "start", "haproxy")
 
 
 def write(host: Host, path: str, text: str, mode: str = "644") -> None:

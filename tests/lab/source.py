@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .daemon import Keepalived, write
+from .daemon import Keepalived, haproxy_unattended, write
 from .hosts import Host
 
 SCRIPT = "/etc/keepalived/haproxy_check.sh"
@@ -70,28 +70,24 @@ WEIGHT_PAIR = (Node("MASTER", 90, 20), Node("BACKUP", 80, 40))
 NEGATIVE_PAIR = (Node("MASTER", 70, -20), Node("BACKUP", 80, -40))
 
 
-# systemd would start HAProxy again at once; the source has nothing that does.
-_NO_RESTART = "/run/systemd/system/haproxy.service.d/zz-lab.conf"
-
-
 @contextmanager
 def running(
     lbs: list[Host], nodes: tuple[Node, Node], vip: str, interval: int
 ) -> Iterator[Keepalived]:
-    """Run a pair of the source's on two load balancers in place of what the role has set up."""
+    """Run a pair of the source's on two load balancers in place of what the role has set up.
+
+    As with the source, nobody starts a HAProxy that has died.
+    """
     for lb in lbs:
         write(lb, SCRIPT, _CHECK, mode="755")
-        write(lb, _NO_RESTART, "[Service]\nRestart=no\n")
         lb.run("mkdir", "-p", "/usr/local/keepalived")
-        lb.run("systemctl", "daemon-reload")
     confs = {
         lb: _CONF.format(node=node, vip=vip, interval=interval, script=SCRIPT)
         for lb, node in zip(lbs, nodes)
     }
     try:
-        with Keepalived(confs) as daemons:
+        with haproxy_unattended(*lbs), Keepalived(confs) as daemons:
             yield daemons
     finally:
         for lb in lbs:
-            lb.run("rm", "-f", _NO_RESTART, SCRIPT)
-            lb.run("systemctl", "daemon-reload")
+            lb.run("rm", "-f", SCRIPT)

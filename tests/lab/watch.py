@@ -13,7 +13,7 @@ from types import TracebackType
 
 from .hosts import Host, holders
 
-# ip-monitor(8), -timestamp -oneline: "[2026-01-31T12:00:00.123456] Deleted 2: eth0 inet A/24 ..."
+# ip-monitor(8), -tshort -oneline: "[2026-01-31T12:00:00.123456] Deleted 2: eth0 inet A/24 ..."
 _LINE = re.compile(r"^\[(?P<at>[^\]]+)\] ?(?P<gone>Deleted )?\d+: \S+\s+inet6? (?P<address>[^/ ]+)")
 
 # Two nodes may both have the address while one hands it over; a busy machine takes its time.
@@ -48,6 +48,15 @@ def time_line(
     return spans
 
 
+def read_change(line: str) -> tuple[float, str, bool]:
+    """Read a line of the monitor: when (seconds since 1970), which address, whether it came."""
+    found = _LINE.match(line)
+    if not found:
+        raise RuntimeError(f"ip monitor says what cannot be read: {line!r}")
+    at = datetime.fromisoformat(found["at"] + "+00:00").timestamp()
+    return at, found["address"], not found["gone"]
+
+
 @dataclass
 class Watch:
     """Context manager: records every gain and loss of ``vip`` by ``hosts`` while it is open.
@@ -65,7 +74,7 @@ class Watch:
             host.name: subprocess.Popen(
                 host.argv(
                     *("timeout", f"{self.limit}"),
-                    *("ip", "-timestamp", "-oneline", "monitor", "address"),
+                    *("ip", "-tshort", "-oneline", "monitor", "address"),
                 ),
                 stdout=subprocess.PIPE,
                 text=True,
@@ -89,10 +98,9 @@ class Watch:
             monitor = self._monitors[host.name]
             output, _ = monitor.communicate(timeout=10)
             for line in output.splitlines():
-                found = _LINE.match(line)
-                if found and found["address"] == self.vip:
-                    at = datetime.fromisoformat(found["at"] + "+00:00").timestamp()
-                    changes.append((at, host.name, not found["gone"]))
+                at, address, got = read_change(line)
+                if address == self.vip:
+                    changes.append((at, host.name, got))
         self.spans = time_line(self._start, end, self._before, changes)
 
     def assert_one_holder(self, gap: float) -> None:
