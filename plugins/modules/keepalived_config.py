@@ -48,6 +48,12 @@ options:
     description: Permissions of the file; it may hold passwords.
     type: raw
     default: '0600'
+  test:
+    description:
+      - Have C(keepalived -t) read the file.
+      - V(false) is for check mode only, where nothing but what the change takes is asked.
+    type: bool
+    default: true
   timeout:
     description:
       - Seconds that C(keepalived -t) may take. It needs milliseconds unless a name is slow to
@@ -91,6 +97,22 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+cluster_wide:
+  description:
+    - The changes that all nodes must make at once. While only some have made them, both the former
+      and the new address have a master of their own.
+  returned: always
+  type: list
+  elements: str
+  sample: ['VI_1: virtual_router_id: 51 -> 52']
+restart_required:
+  description:
+    - The changes that keepalived makes at a start only. Where there are some, a reload leaves the
+      former configuration in force; where there is none, it does.
+  returned: always
+  type: list
+  elements: str
+  sample: ['net_namespace: off -> blue']
 backup_file:
   description: Path of the copy of the former file.
   returned: changed and O(backup=true)
@@ -115,6 +137,10 @@ import stat
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived_change import (
+    cluster_wide,
+    restart_required,
+)
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived_verdict import (
     complaints,
     complaints_with_root_scripts,
@@ -259,6 +285,8 @@ def refuse(module, result):
 def check_options(module, content, dest):
     """Fail where an option is wrong, before anything is touched."""
     directory = os.path.dirname(dest)
+    if not module.params["test"] and not module.check_mode:
+        module.fail_json(msg="test: only check mode does without; leave it out")
     if module.params["timeout"] < 1:
         module.fail_json(msg="timeout: must be at least 1 s")
     if b"\0" in content:
@@ -280,6 +308,7 @@ def main():
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "mode": {"type": "raw", "default": "0600"},
+            "test": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 30},
         },
         supports_check_mode=True,
@@ -293,7 +322,14 @@ def main():
     dest = os.path.realpath(module.params["dest"])
     check_options(module, content, dest)
     before = read(module, dest)
-    result = {"changed": before != content or not os.path.exists(dest), "dest": dest}
+    config_id = platform.node().split(".")[0]
+    former = before.decode("utf-8", "surrogateescape")
+    result = {
+        "changed": before != content or not os.path.exists(dest),
+        "dest": dest,
+        "cluster_wide": cluster_wide(former, text, config_id),
+        "restart_required": restart_required(former, text, config_id) if before else [],
+    }
     if module._diff:
         result["diff"] = {
             "before": shown(before),
@@ -302,7 +338,7 @@ def main():
             "after_header": dest,
         }
 
-    if result["changed"]:
+    if result["changed"] and module.params["test"]:
         candidate, said = judged(module, os.path.dirname(dest), content, text)
         if said is not None:
             result["complaints"] = said

@@ -232,3 +232,28 @@ def test_scripts_that_cannot_run(host: Host) -> None:
         f"vrrp_script a: script: {plain} is not an executable file",
         f"vrrp_instance VI_1: notify: {host.etc}/none: No such file or directory",
     ]
+
+
+def test_what_a_change_takes(host: Host) -> None:
+    host.run()
+    result = host.run("instance blue\n" + GOOD.replace("100", "90"))
+    assert result["restart_required"] == ["instance: off -> blue"]
+    assert result["cluster_wide"] == []
+    result = host.run("instance blue\n" + GOOD.replace("priority 100", "virtual_router_id 9"))
+    assert result["restart_required"] == []
+    assert [line.split(" -> ")[1] for line in result["cluster_wide"]] == ["9"]
+
+
+def test_asked_without_a_test(host: Host) -> None:
+    host.run()
+    host.keepalived("echo no; exit 1")
+    result = host.run("instance blue\n" + GOOD, test=False, _ansible_check_mode=True)
+    assert (result["changed"], result["restart_required"]) == (True, ["instance: off -> blue"])
+    assert "complaints" not in result
+    assert not host.warnings
+    assert host.dest.read_text() == GOOD
+
+
+def test_no_installation_without_a_test(host: Host) -> None:
+    assert host.run(test=False)["msg"] == "test: only check mode does without; leave it out"
+    assert not host.dest.exists()

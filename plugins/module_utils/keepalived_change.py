@@ -1,0 +1,173 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What it takes to bring a changed keepalived.conf into force. Pure.
+
+Most changes a running keepalived reads on SIGHUP, and an address that it holds stays. Some it
+refuses then ("Cannot change ... at a reload", keepalived/core/main.c), and goes on with everything
+it had before; some it reads and does not act on. And some changes two nodes must make together:
+while one has made it and the other has not, neither hears the other, and both are master.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .keepalived_conf import ConfError, Statement, parse, parse_tree
+from .vrrp.model import Instance
+
+# Read once, when keepalived starts. SNMP's agent is started only then, and D-Bus's name taken.
+_AT_START = frozenset(
+    {
+        "net_namespace",
+        "net_namespace_ipvs",
+        "instance",
+        "namespace_with_ipsets",
+        "use_pid_dir",
+        "nftables",
+        "nftables_ipvs",
+        "nftables_ifindex",
+        "tmp_config_directory",
+        "disable_local_igmp",
+        "enable_snmp_vrrp",
+        "enable_snmp_checker",
+        "enable_snmp_rfc",
+        "enable_snmp_rfcv2",
+        "enable_snmp_rfcv3",
+        "enable_traps",
+        "snmp_socket",
+        "dbus_service_name",
+    }
+)
+
+
+_GROUPS = ("vrrp_mcast_group4", "vrrp_mcast_group6")
+_SECRET = ("authentication", "auth_hmac")
+
+
+def restart_required(before: str, after: str, config_id: str = "") -> tuple[str, ...]:
+    """The changes that keepalived makes at a start only, such as ``net_namespace: blue -> green``.
+
+    Empty where a reload does, and where there is no former configuration to compare with.
+    """
+    return tuple(_differences(_at_start(before, config_id), _at_start(after, config_id)))
+
+
+def cluster_wide(before: str, after: str, config_id: str = "") -> tuple[str, ...]:
+    """The changes that all nodes must make at once, such as ``VI_1: virtual_router_id: 51 -> 52``.
+
+    While only some have made them, there are two masters: adverts with another version, password,
+    interval or list of addresses are not accepted, those with another virtual router id or to
+    another place not heard. Passwords are not told.
+    """
+    try:
+        old, new = _cluster(before, config_id), _cluster(after, config_id)
+    except ConfError:
+        return ()
+    if not old:
+        return ()
+    changes = [
+        f"{name}: {change}"
+        for name in old.keys() & new.keys()
+        for change in _wire_changes(old[name], new[name])
+    ]
+    changes += [f"{name}: removed" for name in old.keys() - new.keys()]
+    changes += [f"{name}: added" for name in new.keys() - old.keys()]
+    return tuple(sorted(changes))
+
+
+@dataclass(frozen=True)
+class _Wire:
+    """What the nodes of a cluster must have alike in an instance."""
+
+    settings: dict[str, str]
+    # Never shown.
+    secrets: tuple[tuple[str, ...], ...]
+
+
+def _cluster(text: str, config_id: str) -> dict[str, _Wire]:
+    statements = parse_tree(text, config_id).statements
+    groups = {
+        setting.keyword: " ".join(setting.words[1:])
+        for setting in _global_settings(statements)
+        if setting.keyword in _GROUPS
+    }
+    secrets = {
+        statement.value: tuple(
+            word
+            for part in statement.block or ()
+            if part.keyword in _SECRET
+            for word in _words(part)
+        )
+        for statement in statements
+        if statement.keyword == "vrrp_instance"
+    }
+    return {
+        instance.name: _Wire({**groups, **_wire(instance)}, secrets.get(instance.name, ()))
+        for instance in parse(text, config_id).node.instances
+    }
+
+
+def _words(statement: Statement) -> Iterator[tuple[str, ...]]:
+    yield statement.words
+    for inner in statement.block or ():
+        yield from _words(inner)
+
+
+def _at_start(text: str, config_id: str) -> dict[str, str]:
+    """Each setting that is read at a start only, and its value."""
+    try:
+        statements = parse_tree(text, config_id).statements
+    except ConfError:
+        return {}
+    return {
+        setting.keyword: " ".join(setting.words[1:]) or "on"
+        for setting in _global_settings(statements)
+        if setting.keyword in _AT_START
+    }
+
+
+def _global_settings(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """net_namespace and instance stand outside of global_defs, and may stand in it."""
+    for statement in statements:
+        if statement.keyword == "global_defs":
+            yield from statement.block or ()
+        else:
+            yield statement
+
+
+def _differences(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name, "off"), after.get(name, "off")
+        if old != new:
+            yield f"{name}: {old} -> {new}"
+
+
+def _wire_changes(old: _Wire, new: _Wire) -> Iterator[str]:
+    before, after = dict(old.settings), dict(new.settings)
+    # Version 3 takes the interval over from the master.
+    if before["version"] == after["version"] == "3":
+        del before["advert_int"], after["advert_int"]
+    yield from _differences(before, after)
+    if old.secrets != new.secrets:
+        yield "authentication"
+
+
+def _wire(instance: Instance) -> dict[str, str]:
+    addresses = instance.virtual_ipaddress
+    peers = instance.unicast_peer
+    return {
+        "interface": instance.interface,
+        "virtual_router_id": str(instance.virtual_router_id),
+        "version": str(instance.version),
+        "advert_int": f"{instance.advert_int:g}",
+        "virtual_ipaddress": _list(str(ipaddress.ip_interface(a.split()[0]).ip) for a in addresses),
+        "unicast_src_ip": str(instance.unicast_src_ip or "off"),
+        "unicast_peer": "off" if peers is None else _list(peers),
+    }
+
+
+def _list(words: Iterable[str]) -> str:
+    return " ".join(sorted(words)) or "none"
