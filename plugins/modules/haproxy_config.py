@@ -38,6 +38,12 @@ options:
     description: File descriptors that the configuration needs; V(0) leaves the limit alone.
     type: int
     default: 0
+  nonlocal_bind:
+    description:
+      - Whether the kernel is to let HAProxy listen on addresses that no interface has.
+      - In check mode such addresses then count as free, for the kernel setting may not be made yet.
+    type: bool
+    default: false
   timeout:
     description: Seconds that HAProxy may take to serve with the new file.
     type: int
@@ -62,7 +68,8 @@ attributes:
   check_mode:
     support: full
     description: >-
-      Tells what would change, and fails if HAProxy would refuse it.
+      Tells what would change, also where HAProxy does not serve with the file that is there, and
+      fails if HAProxy would refuse the new one.
   diff_mode:
     support: full
     description: Shows the change with passwords masked.
@@ -99,6 +106,7 @@ complaints:
   sample: []
 """
 
+import errno
 import hashlib
 import os
 import resource
@@ -109,14 +117,22 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mycat.ha.plugins.module_utils.haproxy_conf import complaints, masked
 
+# <linux/in.h>, <linux/in6.h>; Python has no names for them.
+FREEBIND = {
+    socket.AF_INET: (socket.IPPROTO_IP, 15),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 78),
+}
 
-def read(path):
+
+def read(module, path):
     """Return the text of a file, or None where there is none."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        return module.fail_json(msg=f"dest: {path} cannot be read: {error.strerror}")
 
 
 class Service:
@@ -168,26 +184,32 @@ class Service:
         return True
 
     def load(self):
-        """Have the file in place loaded; return what was done, and what the journal says of it."""
+        """Have the file in place loaded; return what was done and, if need be, what was said of it.
+
+        The second is a function: only its caller knows whether HAProxy came to serve.
+        """
         action = "start"
         if self.runs():
             action = "reload" if self.can_have_files() else "restart"
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         # A unit that failed too often would not be started again otherwise.
         self.systemctl("reset-failed", "haproxy")
-        self.systemctl(action, "haproxy")
-        return action, since
+        _code, _out, err = self.systemctl(action, "haproxy")
+        return action, lambda: self.journal(since) or err
 
     def journal(self, since):
+        """Return HAProxy's alerts since then; all it said if there are none."""
         command = ["journalctl", "--unit=haproxy", "--quiet", "--no-pager", "--output=cat"]
-        return self.module.run_command([*command, f"--since={since}"])[1]
+        said = self.module.run_command([*command, f"--since={since}"])[1]
+        return "\n".join(line for line in said.splitlines() if "[ALERT]" in line) or said
 
 
-def occupied(content):
+def occupied(content, nonlocal_bind):
     """Return what keeps HAProxy from binding to addresses of the configuration.
 
     HAProxy shares its ports (SO_REUSEPORT), so its own listeners are in nobody's way. If HAProxy
     itself found out, it would pause the old process's listeners and try for two seconds.
+    ``nonlocal_bind``: addresses that no interface has are none of its business.
     """
     found = []
     for line in content.splitlines():
@@ -203,10 +225,14 @@ def occupied(content):
             with socket.socket(family, socket.SOCK_STREAM) as listener:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                if nonlocal_bind or "transparent" in words:
+                    listener.setsockopt(*FREEBIND[family], 1)
                 try:
                     listener.bind(("" if host in ("", "*") else host, int(port)))
                 except OSError as error:
-                    found.append(f"cannot bind to {address}: {error.strerror}")
+                    # A host may be a name or a variable, which HAProxy reads and this does not.
+                    if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+                        found.append(f"cannot bind to {address}: {error.strerror}")
     return found
 
 
@@ -220,7 +246,7 @@ def test(module, haproxy, content, result):
     code, out, err = module.run_command([haproxy, "-c", "-f", path])
     result["complaints"] = complaints((out + "\n" + err).replace(path, dest), content)
     if not code:
-        busy = occupied(content)
+        busy = occupied(content, module.check_mode and module.params["nonlocal_bind"])
         result["complaints"] += busy
         code = len(busy)
     said = "; ".join(result["complaints"])
@@ -234,24 +260,20 @@ def test(module, haproxy, content, result):
     return path
 
 
-def serve(module, digest, backup, result):
+def serve(module, service, backup, digest, result):
     """Have HAProxy serve with the file in place; put the former one back if it does not."""
-    dest, service = module.params["dest"], Service(module)
-    # Asked also where the file is right: HAProxy was stopped, or a run was cut off.
-    if service.info().get("description") == digest:
-        return
+    dest = module.params["dest"]
     result["changed"] = True
-    result["action"], since = service.load()
+    result["action"], why = service.load()
     if service.serves(digest):
         return
-    lines = service.journal(since).splitlines()
-    alerts = [line for line in lines if "[ALERT]" in line] or lines
-    said = "; ".join(complaints("\n".join(alerts), read(dest))[-8:])
+    said = "; ".join(complaints(why(), read(module, dest))[-8:])
     end = "the file is as it was before"
     if backup:
         module.atomic_move(backup, dest)
         service.load()
-        end = f"the former {dest} is back" + (", and HAProxy runs" if service.runs() else "")
+        state = "HAProxy serves with it" if service.info() else "HAProxy does not run"
+        end = f"the former {dest} is back, and {state}"
     result["changed"] = False
     module.fail_json(
         msg=f"HAProxy does not serve with the new configuration; {end}: {said}", **result
@@ -266,6 +288,7 @@ def main():
             "dest": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
             "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
             "nofile": {"type": "int", "default": 0},
+            "nonlocal_bind": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 10},
             "backup": {"type": "bool", "default": False},
             "owner": {"type": "str", "default": "root"},
@@ -274,10 +297,14 @@ def main():
         },
         supports_check_mode=True,
     )
-    text, dest = module.params["content"], module.params["dest"]
+    text = module.params["content"]
+    if "description @digest@" not in text:
+        module.fail_json(msg="content: has no line `description @digest@` in its section `global`")
+    # A link stays one.
+    module.params["dest"] = dest = os.path.realpath(module.params["dest"])
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     content = text.replace("@digest@", digest)
-    before, backup = read(dest), None
+    before, backup = read(module, dest), None
     result = {"changed": before != content, "action": "none"}
     if module._diff:
         result["diff"] = {
@@ -292,7 +319,11 @@ def main():
         module.fail_json(msg=f"HAProxy is not installed, so {dest} cannot be tested")
     if result["changed"] and haproxy is not None:
         candidate = test(module, haproxy, content, result)
+    service = Service(module)
+    # Asked also where the file is right: HAProxy was stopped, or a run was cut off.
+    loaded = service.info().get("description") == digest
     if module.check_mode:
+        result["changed"] = result["changed"] or not loaded
         module.exit_json(**result)
 
     if result["changed"]:
@@ -300,7 +331,8 @@ def main():
         module.atomic_move(candidate, dest)
     arguments = module.load_file_common_arguments(module.params, path=dest)
     result["changed"] = module.set_fs_attributes_if_different(arguments, result["changed"])
-    serve(module, digest, backup, result)
+    if not loaded:
+        serve(module, service, backup, digest, result)
     if backup and module.params["backup"]:
         result["backup_file"] = backup
     elif backup:
