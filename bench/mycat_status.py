@@ -29,6 +29,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = ROOT / "roles/mycat_status/files/mycat_status.py"
+LAUNCHER = PROGRAM.with_name("launcher.py")
+INSTALLED = "/usr/local/lib/mycat_status"  # where the launcher looks for the program
 STANDIN = ROOT / "molecule/shared/standin/files"
 REQUEST = b"OPTIONS * HTTP/1.1\r\nHost: www\r\n\r\n"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -41,11 +43,6 @@ if [ "$stopped" = "0" ]; then
 else
     /bin/echo -e "HTTP/1.1 503 Service Unavailable\\r\\n"
 fi
-"""
-LAUNCHER = """import sys
-sys.path.append("{library}")
-from mycat_status import main
-sys.exit(main(sys.argv[1:]))
 """
 # xinetd's own limits (50 connections a second by default) would be measured instead of the script.
 XINETD_DEFAULTS = """defaults
@@ -106,21 +103,18 @@ class Bed:
     def start(self, python: str, level: str) -> None:
         self._start_standin()
         config = self._configure(level)
-        program = self.path / "mycat_status.py"
-        shutil.copy(PROGRAM, program)
-        # As a module, so that Python finds it compiled.
+        # As the role installs it: a module, so that Python finds it compiled, and its launcher.
         library = self.path / "library"
         library.mkdir()
         shutil.copy(PROGRAM, library)
         subprocess.run([python, "-m", "compileall", "-q", library], check=True)
         launcher = self.path / "launcher"
-        launcher.write_text(LAUNCHER.format(library=library))
-        run = f"-IS {program} --config {config}"
+        launcher.write_text(LAUNCHER.read_text().replace(INSTALLED, str(library)))
+        run = f"-IS {launcher} --config {config}"
         services = {
             "source": ("no", "root", self.path / "source.sh", "-"),
             "wait": ("yes", "nobody", python, run),
             "nowait": ("no", "nobody", python, run),
-            "nowait, compiled": ("no", "nobody", python, f"-IS {launcher} --config {config}"),
         }
         self.ports = {name: free_port() for name in services}
         text = XINETD_DEFAULTS

@@ -499,13 +499,14 @@ def _fields(payload):
 
 def native_password(password, salt):
     """SHA1(password) XOR SHA1(salt + SHA1(SHA1(password))): mysql_native_password."""
-    import hashlib
-
+    try:
+        from _sha1 import sha1  # hashlib would load OpenSSL, a fifth of a whole probe
+    except ImportError:  # Red Hat builds Python without it
+        from hashlib import sha1
     if not password:
         return b""
-    once = hashlib.sha1(password).digest()  # noqa: S324 - the protocol's hash
-    twice = hashlib.sha1(once).digest()  # noqa: S324
-    mask = hashlib.sha1(salt + twice).digest()  # noqa: S324
+    once = sha1(password).digest()  # noqa: S324 - the protocol wants it
+    mask = sha1(salt + sha1(once).digest()).digest()  # noqa: S324
     return bytes(a ^ b for a, b in zip(once, mask))
 
 
@@ -1148,7 +1149,7 @@ def log_to_syslog(line):
 
 
 class ChangeWatch:
-    """Notices that the configuration or the program was replaced.
+    """Notices that the configuration, the program or what starts it was replaced.
 
     The process then ends, and whoever started it starts the new one for the next probe, which
     waits in the listening socket meanwhile. A new configuration that is wrong is only logged.
@@ -1156,7 +1157,7 @@ class ChangeWatch:
 
     def __init__(self, config, log):
         self._config, self._log = config, log
-        self._files = (config, os.path.abspath(__file__))
+        self._files = (config, os.path.abspath(__file__), os.path.abspath(sys.argv[0]))
         self._seen = self._stamps()
         self._next = 0.0
 

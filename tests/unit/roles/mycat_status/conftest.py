@@ -24,11 +24,17 @@ import pytest
 
 ROOT = Path(__file__).parents[4]
 PROGRAM = ROOT / "roles/mycat_status/files/mycat_status.py"
+LAUNCHER = PROGRAM.with_name("launcher.py")
+INSTALLED = "/usr/local/lib/mycat_status"  # where the launcher looks for the program
 STANDIN = ROOT / "molecule/shared/standin/files"
 # Set to another interpreter to run the program by it.
 PYTHON = os.environ.get("MYCAT_STATUS_PYTHON", sys.executable)
-COMMAND = [PYTHON, "-IS", str(PROGRAM), "--config"]
 GET = b"GET / HTTP/1.0\r\n\r\n"
+
+
+def command(config, *options, program=PROGRAM, python=PYTHON):
+    """The program as the role has it started."""
+    return [python, "-IS", str(program), *options, "--config", str(config)]
 
 
 @functools.lru_cache
@@ -98,18 +104,18 @@ def listen(host="127.0.0.1"):
 class Endpoint:
     """The long-lived program, started as by xinetd with ``wait = yes`` or as by systemd."""
 
-    def __init__(self, config, *listeners, systemd=False):
+    def __init__(self, config, *listeners, systemd=False, program=PROGRAM):
         self.config = config
         self.address = listeners[0].getsockname()[:2]
-        command = [*COMMAND, str(config)]
+        arguments = command(config, program=program)
         if systemd:
             moves = " ".join(f"{3 + n}<&{one.fileno()}" for n, one in enumerate(listeners))
             start = f'LISTEN_FDS={len(listeners)} LISTEN_PID=$$ exec "$0" "$@" {moves}'
             fds = [one.fileno() for one in listeners]
-            self.process = subprocess.Popen(["bash", "-c", start, *command], pass_fds=fds)
+            self.process = subprocess.Popen(["bash", "-c", start, *arguments], pass_fds=fds)
         else:
             only = listeners[0]
-            self.process = subprocess.Popen(command, stdin=only, stdout=only, stderr=only)
+            self.process = subprocess.Popen(arguments, stdin=only, stdout=only, stderr=only)
         for listener in listeners:
             listener.close()
 
@@ -135,9 +141,7 @@ def probe_nowait(config, request=GET):
         client = socket.create_connection(listener.getsockname(), 10)
         server, _peer = listener.accept()
     with client:
-        process = subprocess.Popen(
-            [*COMMAND, str(config)], stdin=server, stdout=server, stderr=server
-        )
+        process = subprocess.Popen(command(config), stdin=server, stdout=server, stderr=server)
         server.close()
         client.sendall(request)
         answer = Answer(read_all(client))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import resource
+import shutil
 import socket
 import threading
 import time
@@ -17,6 +18,9 @@ import pytest
 from conftest import (  # isort: skip
     GET,
     GREETING,
+    INSTALLED,
+    LAUNCHER,
+    PROGRAM,
     Answer,
     FakeMyCat,
     connects,
@@ -384,6 +388,19 @@ def test_a_new_configuration_ends_the_process_for_a_new_one(home, start):
     time.sleep(0.7)
     assert endpoint.probe().json["level"] == "process", "a wrong configuration was taken"
     home.config(drain=True)
+    assert endpoint.process.wait(3) == 0
+
+
+@pytest.mark.parametrize("replaced", ["launcher.py", "mycat_status.py"])
+def test_a_new_program_ends_the_process_for_a_new_one(home, start, tmp_path, replaced):
+    shutil.copy(PROGRAM, tmp_path)
+    launcher = tmp_path / "launcher.py"
+    launcher.write_text(LAUNCHER.read_text().replace(INSTALLED, str(tmp_path)))
+    endpoint = start(home.config(), program=launcher)
+    assert endpoint.probe().code == 200
+    new = tmp_path / "new"
+    shutil.copy(tmp_path / replaced, new)
+    new.replace(tmp_path / replaced)
     assert endpoint.process.wait(3) == 0
 
 

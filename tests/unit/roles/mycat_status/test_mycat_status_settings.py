@@ -10,14 +10,14 @@ import subprocess
 
 import pytest
 
-from conftest import COMMAND, GREETING, LOGIN_OK, FakeMyCat, packet  # isort: skip
+from conftest import GREETING, LOGIN_OK, FakeMyCat, command, packet  # isort: skip
 
 ALLOW = {"allow": ["127.0.0.1"]}
 
 
 def check_config(path):
-    command = [*COMMAND[:-1], "--check-config", "--config", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    arguments = command(path, "--check-config")
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=10, check=False)
 
 
 @pytest.mark.parametrize(

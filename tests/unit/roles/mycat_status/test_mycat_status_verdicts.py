@@ -15,9 +15,9 @@ import subprocess
 import pytest
 
 from conftest import (  # isort: skip
-    COMMAND,
     GET,
     Answer,
+    command,
     listen,
     load_program,
     probe_nowait,
@@ -271,7 +271,7 @@ def test_a_pid_file_that_may_not_be_read_is_down_and_the_source_says_ok(standin)
             server, _peer = listener.accept()
         with client, server:
             process = subprocess.Popen(
-                ["/usr/bin/python3", *COMMAND[1:], str(config)], stdin=server, user=NOBODY
+                command(config, python="/usr/bin/python3"), stdin=server, user=NOBODY
             )
             client.sendall(GET)
             process.wait(5)
