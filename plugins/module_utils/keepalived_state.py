@@ -147,6 +147,17 @@ def _from_data(name: str, lines: list[str]) -> InstanceState:
     )
 
 
+def has_loaded(written: float, started: float, changed: float | None) -> bool | None:
+    """Whether a daemon has read a file, by when it was written and the daemon started or reloaded.
+
+    ``changed`` is the last of its starts and reloads, None where nobody counts them: then a file
+    that is newer than the daemon may have been read or not. All in seconds since 1970.
+    """
+    if changed is None:
+        return True if written <= started else None
+    return written <= max(started, changed)
+
+
 # --- the kernel -----------------------------------------------------------------------------------
 
 

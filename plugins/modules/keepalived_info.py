@@ -74,6 +74,12 @@ pid:
   returned: always
   type: int
   sample: 814
+loaded:
+  description:
+    - Whether the running keepalived has read the file as it is now. V(false) after a change that
+      no reload followed, V(null) where nothing tells, as without systemd.
+  returned: always
+  type: bool
 instances:
   description:
     - Each C(vrrp_instance) that the running keepalived has. Where it does not run, those of the
@@ -138,7 +144,9 @@ configuration:
   type: dict
 """
 
+import contextlib
 import dataclasses
+import fcntl
 import os
 import platform
 import stat
@@ -215,6 +223,45 @@ def temporary_directory(pid):
     return os.fsdecode(settings.get(b"TMPDIR") or b"/tmp")
 
 
+def start_of(pid):
+    """Return when a process started, as time.time() counts; None without such a process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            # proc(5): field 22, in clock ticks since the boot. The second one may hold anything.
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+    except OSError:
+        return None
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
+
+
+def last_change(module, pid):
+    """Return when systemd last started or reloaded a process, None where it is not its own."""
+    systemctl = module.get_bin_path("systemctl")
+    if systemctl is None:
+        return None
+    show = [systemctl, "show", "--property=MainPID,StateChangeTimestampMonotonic", "keepalived"]
+    lines = module.run_command(show)[1].splitlines()
+    found = dict(line.split("=", 1) for line in lines if "=" in line)
+    if found.get("MainPID") != str(pid):
+        return None
+    age = time.monotonic() - int(found["StateChangeTimestampMonotonic"]) / 1e6
+    return time.time() - age
+
+
+def has_loaded(module, pid):
+    """Return whether a process has read the configuration as it is, None where nothing tells."""
+    started = pid and start_of(pid)
+    try:
+        # Not the time of the last change of its text, which a copy takes along.
+        written = os.stat(module.params["path"]).st_ctime
+    except OSError:
+        return None
+    if not started:
+        return None
+    return keepalived_state.has_loaded(written, started, last_change(module, pid))
+
+
 # --- its dump -------------------------------------------------------------------------------------
 
 
@@ -248,6 +295,23 @@ def remove(path):
     """Remove a file if it is there."""
     if signature(path) is not None:
         os.unlink(path)
+
+
+@contextlib.contextmanager
+def alone(directory, seconds):
+    """Keep others of this module from the dumps in a directory, which they would remove."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    deadline = time.monotonic() + seconds
+    try:
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(POLL)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def ask(module, pid, number, path, parse_dump):
@@ -298,11 +362,12 @@ def from_daemon(module, keepalived, pid, statements):
     root = f"/proc/{pid}/root"
     directory = root + temporary_directory(pid)
     path = root + named[-1] if named else os.path.join(directory, file)
-    instances = ask(module, pid, number, path, parse_dump)
-    if not named:
-        remove(path)
-        if name == "DATA":
-            remove(os.path.join(directory, PARENT_DUMP))
+    with alone(os.path.dirname(path), module.params["timeout"]):
+        instances = ask(module, pid, number, path, parse_dump)
+        if not named:
+            remove(path)
+            if name == "DATA":
+                remove(os.path.join(directory, PARENT_DUMP))
     return instances
 
 
@@ -352,6 +417,7 @@ def gather(module):
         "version": keepalived_state.version(version),
         "running": pid is not None,
         "pid": pid,
+        "loaded": has_loaded(module, pid),
         "instances": [instance_data(instance, present) for instance in instances],
         "configuration": node and node_data(keepalived_state.without_passwords(node)),
     }

@@ -169,3 +169,19 @@ def test_without_passwords() -> None:
 )
 def test_version(text: str, expected: str) -> None:
     assert state.version(text) == expected
+
+
+# When the daemon was started and last started or reloaded; the file was written at 10.
+LOADED = {
+    "started before": (5.0, 5.0, False),
+    "started after": (15.0, 15.0, True),
+    "reloaded before": (3.0, 5.0, False),
+    "reloaded after": (5.0, 15.0, True),
+    "started before, reloads are not counted": (5.0, None, None),
+    "started after, reloads are not counted": (15.0, None, True),
+}
+
+
+@pytest.mark.parametrize(("started", "changed", "expected"), LOADED.values(), ids=LOADED)
+def test_has_loaded(started: float, changed: float | None, expected: bool | None) -> None:
+    assert state.has_loaded(10.0, started, changed) is expected

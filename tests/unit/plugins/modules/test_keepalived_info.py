@@ -137,6 +137,33 @@ def test_running(host: Host) -> None:
     assert instance["authentication"] == {"auth_type": "PASS", "auth_pass": "********"}
 
 
+def test_whether_the_file_is_in_force(host: Host) -> None:
+    pid = host.start()
+    host.tool("systemctl", f'#!/bin/sh\necho MainPID={pid}\ncat "$TMPDIR/changed"\n')
+
+    def changed(seconds_ago: float) -> None:
+        moment = int((time.monotonic() - seconds_ago) * 1e6)
+        (host.tmp / "changed").write_text(f"StateChangeTimestampMonotonic={moment}\n")
+
+    changed(seconds_ago=0)
+    assert host.run()["loaded"] is True
+    changed(seconds_ago=100)
+    host.conf.write_text(CONF + "# edited\n")
+    time.sleep(0.02)
+    assert host.run()["loaded"] is False
+    # systemd knows another process, and the file is newer than the one that runs.
+    host.tool("systemctl", "#!/bin/sh\necho MainPID=0\n")
+    assert host.run()["loaded"] is None
+
+
+def test_two_that_ask_at_once(host: Host) -> None:
+    host.start()
+    with keepalived_info.alone(str(host.tmp), 1):
+        start = time.monotonic()
+        assert host.run(timeout=1)["running"] is True
+        assert time.monotonic() - start >= 1
+
+
 @pytest.mark.parametrize("kind", ["json", "data"])
 def test_nothing_is_left_behind_and_no_old_dump_believed(host: Host, kind: str) -> None:
     if kind == "data":
