@@ -44,11 +44,19 @@ _HOST = re.compile(r"[A-Za-z0-9_.:-]+")
 _WILD = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104 - what an operator may have written
 _LOCAL = re.compile(r"127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost")
 _MYSQL_CHECK = re.compile(r"^\s*option\s+mysql-check\b")
+_HTTP_IN_HTTPCHK = re.compile(r"^\s*option\s+httpchk\b.*\\[rn]", re.IGNORECASE)
+_PROXY = re.compile(r"^(?=[ \t]*(?:listen|backend)\s)", re.MULTILINE)
+_SERVER = re.compile(r"^\s*server\s+\S+\s+(\S+):(\d+)(?!\S)", re.MULTILINE)
 
 NO_MYSQL_CHECK = (
     "`option mysql-check` does not tell whether a MyCat works: it needs a MySQL user without a "
     "password, and says nothing of a MyCat that is offline or waits for its databases. Take the "
     "line out; mycat_status on port 48700 is asked instead"
+)
+NO_HTTP_IN_HTTPCHK = (
+    "headers behind `option httpchk` are a form that HAProxy 2.8 and later refuse. Write "
+    "`option httpchk` and, on the next line, such as `http-check send meth GET uri / ver HTTP/1.1 "
+    "hdr Host www`"
 )
 
 
@@ -111,6 +119,8 @@ def _lines(where: str, value: object) -> list[str]:
     for index, line in enumerate(given):
         if "\n" in line or "\r" in line:
             raise _refuse(f"{where}[{index}]", line, "several lines; write one list entry each")
+        if _HTTP_IN_HTTPCHK.match(line):
+            raise SettingError(f"{where}[{index}]: {NO_HTTP_IN_HTTPCHK}")
     return [line.strip() for line in given if line.strip()]
 
 
@@ -366,12 +376,21 @@ def _mycat(settings: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:
     }
 
 
+def _host(bind: str) -> str:
+    """The address of ADDRESS:PORT."""
+    return bind.rpartition(":")[0].strip("[]")
+
+
+def _vips(settings: Mapping[str, Any]) -> list[str]:
+    """The virtual IPs without their prefix lengths."""
+    return [str(vip).partition("/")[0] for vip in settings["vips"]]
+
+
 def _manager(settings: Mapping[str, Any], mycat: Mapping[str, Any]) -> dict[str, Any]:
     bind = _bind("haproxy_manager_bind", settings["haproxy_manager_bind"])
-    vips = {str(vip).partition("/")[0] for vip in settings["vips"]}
     for address in bind:
-        host = address.rpartition(":")[0].strip("[]")
-        if (host in _WILD or host in vips) and not settings["haproxy_manager_exposed"]:
+        exposed = _host(address) in (*_WILD, *_vips(settings))
+        if exposed and not settings["haproxy_manager_exposed"]:
             raise _refuse(
                 "haproxy_manager_bind",
                 address,
@@ -416,13 +435,14 @@ def _stats(settings: Mapping[str, Any]) -> dict[str, Any]:
                 "haproxy_stats_password: has characters that HAProxy cannot carry; write printable "
                 "ASCII"
             )
-    stats = {
+    stats: dict[str, Any] = {
         "bind": bind,
         "uri": _word("haproxy_stats_uri", settings["haproxy_stats_uri"]),
         "user": user,
         # The template has the password from its variable: this result is shown at -v.
         "password": bool(password),
     }
+    stats["extra"] = _lines("haproxy_stats_extra", settings["haproxy_stats_extra"])
     if settings["haproxy_stats_certificate"]:
         stats["certificate"] = _word(
             "haproxy_stats_certificate", settings["haproxy_stats_certificate"]
@@ -448,6 +468,33 @@ def _no_mysql_check(where: str, lines: list[str]) -> None:
             raise SettingError(f"{where}[{index}]: {NO_MYSQL_CHECK}")
 
 
+def _alive(value: object) -> list[str]:
+    bind = _bind("haproxy_alive_bind", value)
+    for address in bind:
+        if not is_local(address):
+            raise _refuse(
+                "haproxy_alive_bind",
+                address,
+                "reached from other hosts, and its answers are for this one. Write 127.0.0.1:48801 "
+                "or another loopback address; others may ask haproxy_stats_bind",
+            )
+    return bind
+
+
+def _sections(text: object, mycats: set[tuple[str, int]]) -> None:
+    """Judge raw sections; a MyCat must not be asked by mysql-check there, either."""
+    if not isinstance(text, str):
+        raise _refuse("haproxy_extra", text, "no text; write sections as HAProxy reads them")
+    for section in _PROXY.split(text):
+        servers = _SERVER.findall(section)
+        of_mycat = any((host.strip("[]"), int(port)) in mycats for host, port in servers)
+        for line in section.splitlines():
+            if of_mycat and _MYSQL_CHECK.match(line):
+                raise SettingError(f"haproxy_extra: {NO_MYSQL_CHECK}")
+            if _HTTP_IN_HTTPCHK.match(line):
+                raise SettingError(f"haproxy_extra: {NO_HTTP_IN_HTTPCHK}")
+
+
 def resolve(
     settings: Mapping[str, Any], groups: Mapping[str, Any], hostvars: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -460,7 +507,7 @@ def resolve(
     for name in ("connect", "client", "server", "check", "queue"):
         _time(f"haproxy_timeout_{name}", settings[f"haproxy_timeout_{name}"])
     maxconn = _number("haproxy_maxconn", settings["haproxy_maxconn"], 1, MOST_CONNECTIONS)
-    alive = _bind("haproxy_alive_bind", settings["haproxy_alive_bind"])
+    alive = _alive(settings["haproxy_alive_bind"])
     mycat = _mycat(settings, inventory)
     listeners = [mycat]
     binds = [("haproxy_alive_bind", bind) for bind in alive]
@@ -488,7 +535,12 @@ def resolve(
         for index, listener in enumerate(given)
     ]
     _unique("haproxy_listeners[{}].name", [listener["name"] for listener in others])
-    mycats = {(server["address"], server["port"]) for server in mycat["servers"]}
+    mycats = {
+        (server[known], server["port"])
+        for server in mycat["servers"]
+        for known in ("address", "name")
+    }
+    _sections(settings["haproxy_extra"], mycats)
     for index, listener in enumerate(others):
         where = f"haproxy_listeners[{index}]"
         binds += [(f"{where}.bind", bind) for bind in listener["bind"]]
@@ -506,4 +558,7 @@ def resolve(
         "lines": lines,
         "log_format": _quoted(log_format),
         "maxconn": sum(listener["maxconn"] for listener in listeners) + RESERVE,
+        # A virtual IP is on another host most of the time.
+        "nonlocal_bind": bool(settings["haproxy_nonlocal_bind"])
+        or any(_host(bind) in _vips(settings) for _where, bind in binds),
     }

@@ -101,9 +101,37 @@ def test_the_password_is_not_in_the_result() -> None:
     assert "long enough" not in repr(model)
 
 
+def section(server: str) -> str:
+    return f"backend sql\n  option mysql-check user x\n# one server\n  server db {server} check\n"
+
+
 def test_mysql_check_is_for_databases() -> None:
     (_, database) = resolved(**with_web(extra=["option mysql-check user haproxy"]))["listeners"]
     assert database["extra"] == ["option mysql-check user haproxy"]
+    others = "backend mycat2\n  server mycat1 192.0.2.21:8066\n"
+    assert resolved(haproxy_extra=section("192.0.2.31:3306") + others)
+
+
+@pytest.mark.parametrize(
+    ("settings", "nonlocal_bind"),
+    [
+        pytest.param({}, False, id="all-addresses"),
+        pytest.param({"haproxy_mycat_bind": "192.0.2.11:8066"}, False, id="own-address"),
+        pytest.param({"haproxy_mycat_bind": "192.0.2.100:8066"}, True, id="virtual-ip"),
+        pytest.param(with_web(bind="192.0.2.100:80"), True, id="virtual-ip-of-another-service"),
+        pytest.param({"haproxy_nonlocal_bind": True}, True, id="asked-for"),
+    ],
+)
+def test_the_virtual_ip_is_bound_wherever_it_is(
+    settings: dict[str, Any], nonlocal_bind: bool
+) -> None:
+    assert resolved(**settings)["nonlocal_bind"] is nonlocal_bind
+
+
+def test_a_check_with_headers_of_its_own_is_fine_as_http_check_send() -> None:
+    lines = ["option httpchk", "http-check send meth OPTIONS uri * ver HTTP/1.1 hdr Host www"]
+    (_, web) = resolved(**with_web(extra=lines))["listeners"]
+    assert web["extra"] == lines
 
 
 REFUSED = {
@@ -140,6 +168,30 @@ REFUSED = {
             extra=["option mysql-check"],
         ),
         r"^haproxy_listeners\[0\]\.extra\[0\]: `option mysql-check`",
+    ),
+    "mysql-check on a MyCat by its name": (
+        with_web(
+            servers=[{"name": "m", "address": "mycat2", "port": 8066}],
+            extra=["option mysql-check"],
+        ),
+        r"^haproxy_listeners\[0\]\.extra\[0\]: `option mysql-check`",
+    ),
+    "mysql-check on a MyCat in a raw section": (
+        {"haproxy_extra": section("192.0.2.31:3306") + section("192.0.2.22:8066")},
+        r"^haproxy_extra: `option mysql-check`",
+    ),
+    "no raw sections": ({"haproxy_extra": ["listen x"]}, "^haproxy_extra: .* is no text"),
+    "headers behind httpchk": (
+        {"haproxy_mycat_extra": ["option httpchk OPTIONS * HTTP/1.1\\r\\nHost:\\ www"]},
+        r"^haproxy_mycat_extra\[0\]: headers behind `option httpchk` .* `http-check send ",
+    ),
+    "headers behind httpchk in a raw section": (
+        {"haproxy_extra": "backend x\n  option httpchk GET / HTTP/1.0\\r\\nHost:\\ www\n"},
+        "^haproxy_extra: headers behind `option httpchk`",
+    ),
+    "health answers for all": (
+        {"haproxy_alive_bind": "*:48801"},
+        r'^haproxy_alive_bind: "\*:48801" is reached from other hosts.* Write 127\.0\.0\.1:48801',
     ),
     "line break in a raw line": (
         {"haproxy_global_extra": ["a\nb"]},
@@ -276,8 +328,7 @@ def test_every_variable_of_the_role_is_described_and_judged() -> None:
     names = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))["__haproxy_names"]
     given = {name for name in DEFAULTS if name.startswith("haproxy_")}
     assert set(described) == given
-    # These two go to the host as they are: a switch, and sections that only HAProxy can read.
-    assert given - set(names) == {"haproxy_nonlocal_bind", "haproxy_extra"}
+    assert set(names) == given
     for name, option in described.items():
         if "default" in option:
             assert option["default"] == DEFAULTS[name], name
