@@ -11,8 +11,8 @@ module: haproxy_config
 short_description: Install a haproxy.cfg and have HAProxy serve with it
 version_added: 0.1.0
 description:
-  - Writes a configuration file for HAProxy after C(haproxy -c) has accepted it and its addresses
-    were found free, and reloads HAProxy.
+  - Writes a configuration file for HAProxy after C(haproxy -c) has accepted it, its addresses were
+    found free and file descriptors enough, and reloads HAProxy.
   - Waits until HAProxy serves with the new file. If it does not, the former file is put back and
     loaded, and the module fails with what HAProxy said.
   - Restarts only where a reload cannot help, that is where HAProxy runs with fewer file descriptors
@@ -175,10 +175,9 @@ class Service:
         pid = int(self.systemctl("show", "--property=MainPID", "--value", "haproxy")[1] or 0)
         if not need or not pid:
             return True
-        if resource.prlimit(pid, resource.RLIMIT_NOFILE)[1] >= need:
-            return True
         try:
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (need, need))
+            if resource.prlimit(pid, resource.RLIMIT_NOFILE)[1] < need:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (need, need))
         except (OSError, ValueError):
             return False
         return True
@@ -202,6 +201,21 @@ class Service:
         command = ["journalctl", "--unit=haproxy", "--quiet", "--no-pager", "--output=cat"]
         said = self.module.run_command([*command, f"--since={since}"])[1]
         return "\n".join(line for line in said.splitlines() if "[ALERT]" in line) or said
+
+
+def too_few_files(need):
+    """Return why HAProxy cannot have so many file descriptors on this host, or nothing.
+
+    With fewer than its `maxconn` needs HAProxy ends at its start.
+    """
+    # What systemd has it can give; what root may take here, systemd may, too.
+    most = resource.prlimit(1, resource.RLIMIT_NOFILE)[1]
+    try:
+        if need > most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (need, need))
+    except (OSError, ValueError):
+        return [f"maxconn needs {need} file descriptors, this host allows {most}; lower maxconn"]
+    return []
 
 
 def occupied(content, nonlocal_bind):
@@ -246,9 +260,11 @@ def test(module, haproxy, content, result):
     code, out, err = module.run_command([haproxy, "-c", "-f", path])
     result["complaints"] = complaints((out + "\n" + err).replace(path, dest), content)
     if not code:
-        busy = occupied(content, module.check_mode and module.params["nonlocal_bind"])
-        result["complaints"] += busy
-        code = len(busy)
+        nofile = module.params["nofile"]
+        found = too_few_files(nofile) if nofile else []
+        found += occupied(content, module.check_mode and module.params["nonlocal_bind"])
+        result["complaints"] += found
+        code = len(found)
     said = "; ".join(result["complaints"])
     if code:
         result["changed"] = False

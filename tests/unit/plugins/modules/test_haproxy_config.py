@@ -17,7 +17,6 @@ import shutil
 import socket
 import socketserver
 import stat
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any, Iterator
@@ -30,7 +29,7 @@ from ansible_collections.mycat.ha.plugins.modules import haproxy_config
 GOOD = "global\n    description @digest@\n    maxconn 10\n"
 SECRET = GOOD + "userlist u\n    user admin insecure-password s3cret\n"
 NOWHERE = GOOD + "    # does not start\n"
-LEAST_FILES = 100  # of the process that stands for HAProxy's master
+LEAST_FILES = 100  # what HAProxy's master may open
 
 # The file to test is $3. Real ones name it in each line, as this does.
 HAPROXY = """#!/bin/sh
@@ -79,6 +78,8 @@ class Host:
             ("journalctl", JOURNALCTL),
         ):
             self.program(name, script)
+        # Of HAProxy's master; no process has it, so nothing can be done to one.
+        (directory / "pid").write_text(str(2**22 + 1))
 
     def program(self, name: str, script: str) -> None:
         path = self.bin / name
@@ -134,12 +135,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setenv("PATH", f"{made.bin}:{os.environ['PATH']}")
     with socketserver.ThreadingUnixStreamServer(str(tmp_path / "admin.sock"), Admin) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        with subprocess.Popen(["sleep", "60"]) as master:
-            limits = (LEAST_FILES, LEAST_FILES)
-            resource.prlimit(master.pid, resource.RLIMIT_NOFILE, limits)
-            (tmp_path / "pid").write_text(str(master.pid))
-            yield made
-            master.kill()
+        yield made
         server.shutdown()
 
 
@@ -316,25 +312,42 @@ def test_a_symbolic_link_stays_one(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nofile", "action"),
+    ("nofile", "may_raise", "action"),
     [
-        pytest.param(0, "reload", id="no-need"),
-        pytest.param(LEAST_FILES, "reload", id="enough"),
-        # More than the kernel gives to anybody.
-        pytest.param(2**31 - 1, "restart", id="too-few"),
+        pytest.param(0, False, "reload", id="no-need"),
+        pytest.param(LEAST_FILES, False, "reload", id="enough"),
+        pytest.param(LEAST_FILES + 1, True, "reload", id="raised"),
+        pytest.param(LEAST_FILES + 1, False, "restart", id="too-few"),
     ],
 )
-def test_a_restart_only_for_file_descriptors(host: Host, nofile: int, action: str) -> None:
+def test_a_restart_only_for_file_descriptors(
+    host: Host, monkeypatch: pytest.MonkeyPatch, nofile: int, may_raise: bool, action: str
+) -> None:
+    limits = {1: 1000, int((host.directory / "pid").read_text()): LEAST_FILES}
+
+    def prlimit(pid: int, what: int, new: tuple[int, int] | None = None) -> tuple[int, int]:
+        assert what == resource.RLIMIT_NOFILE
+        if new:
+            if not may_raise:
+                raise PermissionError
+            limits[pid] = new[1]
+        return limits[pid], limits[pid]
+
+    monkeypatch.setattr(resource, "prlimit", prlimit)
     host.serves_with("former\n    description none\n")
     assert host.run(nofile=nofile)["action"] == action
+    assert (nofile in limits.values()) is (action == "reload" and nofile > 0)
 
 
-def test_the_limit_is_raised_where_that_is_allowed(host: Host) -> None:
+def test_more_files_than_the_host_gives_are_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "prlimit", lambda _pid, _what: (1000, 1000))
     host.serves_with("former\n    description none\n")
-    action = host.run(nofile=LEAST_FILES + 1)["action"]
-    pid = int((host.directory / "pid").read_text())
-    raised = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1] > LEAST_FILES
-    assert action == ("reload" if raised else "restart")
+    most = 2**31 - 1  # more than Linux has in any limit
+    result = host.run(nofile=most)
+    assert f"maxconn needs {most} file descriptors, this host allows 1000" in result["msg"]
+    assert host.done == []
 
 
 def test_a_file_without_a_digest_could_not_be_known_again(host: Host) -> None:
