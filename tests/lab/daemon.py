@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
 
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived_state import (
     DumpError,
@@ -14,16 +13,25 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived_state import (
 
 from .hosts import Host, await_
 
-# keepalived.conf(5), "state_dump_file": SIGUSR1 has it write these.
+# SIGUSR1 has keepalived write keepalived.data, and ends one that has only just started.
 _DUMP = """
-rm -f /tmp/keepalived.data
-kill -USR1 "$(pgrep -o -x keepalived)" || exit 0
-for _ in $(seq 50); do
-    sleep 0.02
-    if grep -qs 'Interfaces >' /tmp/keepalived.data; then break; fi
-done
-cat /tmp/keepalived.data
-rm -f /tmp/keepalived.data /tmp/keepalived_parent.data
+import os, pathlib, signal, subprocess, time
+dump = pathlib.Path("/tmp/keepalived.data")
+pids = subprocess.run(["pgrep", "-x", "keepalived"], capture_output=True, text=True).stdout.split()
+def awaits(pid):
+    status = pathlib.Path("/proc", pid, "status").read_text().splitlines()
+    masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigCgt", "SigBlk"))]
+    return any(mask >> (signal.SIGUSR1 - 1) & 1 for mask in masks)
+if len(pids) > 1 and all(map(awaits, pids)):
+    dump.unlink(missing_ok=True)
+    os.kill(min(map(int, pids)), signal.SIGUSR1)
+    text = ""
+    for _ in range(50):
+        time.sleep(0.02)
+        text = dump.exists() and dump.read_text() or ""
+        if "Interfaces >" in text:
+            break
+    print(text)
 """
 _CONFIGURATION = "/etc/keepalived/lab.conf"
 _UNIT = "lab-keepalived"
@@ -33,7 +41,7 @@ _NO_RESTART = "/run/systemd/system/haproxy.service.d/zz-lab.conf"
 def instances(host: Host) -> dict[str, InstanceState]:
     """What the running keepalived says of its instances, by name; nothing where none answers."""
     try:
-        return {found.name: found for found in parse_data(host.run("sh", "-c", _DUMP).stdout)}
+        return {found.name: found for found in parse_data(host.run("python3", "-c", _DUMP).stdout)}
     except (DumpError, RuntimeError):
         return {}
 
@@ -48,43 +56,40 @@ def ready(host: Host) -> bool:
 
 
 class Keepalived:
-    """Context manager: keepalived with configurations of the caller's in place of the role's.
-
-    ``configurations`` maps hosts to the text of their keepalived.conf. It runs as a unit of its
-    own, so nothing that the role has set up applies to it or is changed.
-    """
-
-    def __init__(self, configurations: Mapping[Host, str]) -> None:
-        self._configurations = configurations
-
-    def __enter__(self) -> Keepalived:
-        for host, text in self._configurations.items():
-            host.run("systemctl", "stop", "keepalived")
-            write(host, _CONFIGURATION, text, mode="600")
-        for host in self._configurations:
-            self.start(host)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for host in self._configurations:
-            self.stop(host)
-            host.run("rm", "-f", _CONFIGURATION)
-            host.run("systemctl", "start", "keepalived")
+    """keepalived with configurations of the caller's, as a unit of its own."""
 
     def start(self, host: Host) -> None:
         host.run(
-            *("systemd-run", "--quiet", "--collect", f"--unit={_UNIT}", "-p", "KillMode=process"),
+            *("systemd-run", "--quiet", "--collect", f"--unit={_UNIT}", "--property=Type=notify"),
             *("keepalived", "--dont-fork", "--log-detail", f"--use-file={_CONFIGURATION}"),
         )
         await_(lambda: instances(host), 10, f"keepalived answers on {host.name}")
 
     def stop(self, host: Host) -> None:
         host.run("systemctl", "stop", _UNIT, check=False)
+
+
+@contextmanager
+def own_keepalived(configurations: Mapping[Host, str], start: bool = True) -> Iterator[Keepalived]:
+    """Run keepalived with other configurations in place of the role's.
+
+    ``configurations`` maps hosts to the text of their keepalived.conf. Nothing that the role has
+    set up applies or is changed. Without ``start`` the caller starts the daemons.
+    """
+    daemons = Keepalived()
+    try:
+        for host, text in configurations.items():
+            host.run("systemctl", "stop", "keepalived")
+            write(host, _CONFIGURATION, text, mode="600")
+        if start:
+            for host in configurations:
+                daemons.start(host)
+        yield daemons
+    finally:
+        for host in configurations:
+            daemons.stop(host)
+            host.run("rm", "-f", _CONFIGURATION)
+            host.run("systemctl", "start", "keepalived")
 
 
 @contextmanager

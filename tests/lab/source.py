@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .daemon import Keepalived, haproxy_unattended, write
+from .daemon import Keepalived, haproxy_unattended, own_keepalived, write
 from .hosts import Host
 
 SCRIPT = "/etc/keepalived/haproxy_check.sh"
@@ -71,23 +71,31 @@ NEGATIVE_PAIR = (Node("MASTER", 70, -20), Node("BACKUP", 80, -40))
 
 
 @contextmanager
-def running(
-    lbs: list[Host], nodes: tuple[Node, Node], vip: str, interval: int
-) -> Iterator[Keepalived]:
-    """Run a pair of the source's on two load balancers in place of what the role has set up.
+def script(lbs: list[Host]) -> Iterator[str]:
+    """Have the source's check on some hosts; the value is its path.
 
     As with the source, nobody starts a HAProxy that has died.
     """
     for lb in lbs:
         write(lb, SCRIPT, _CHECK, mode="755")
         lb.run("mkdir", "-p", "/usr/local/keepalived")
-    confs = {
-        lb: _CONF.format(node=node, vip=vip, interval=interval, script=SCRIPT)
-        for lb, node in zip(lbs, nodes)
-    }
     try:
-        with haproxy_unattended(*lbs), Keepalived(confs) as daemons:
-            yield daemons
+        with haproxy_unattended(*lbs):
+            yield SCRIPT
     finally:
         for lb in lbs:
             lb.run("rm", "-f", SCRIPT)
+
+
+@contextmanager
+def running(
+    lbs: list[Host], nodes: tuple[Node, Node], vip: str, interval: int
+) -> Iterator[Keepalived]:
+    """Run a pair of the source's on two load balancers in place of what the role has set up."""
+    with script(lbs) as path:
+        confs = {
+            lb: _CONF.format(node=node, vip=vip, interval=interval, script=path)
+            for lb, node in zip(lbs, nodes)
+        }
+        with own_keepalived(confs) as daemons:
+            yield daemons
