@@ -31,12 +31,31 @@ options:
         type: str
         required: true
       address:
-        description: The host's own address, which its adverts come from. Without a prefix.
+        description:
+          - The host's own address, which its adverts come from. Without a prefix.
+          - Either this or O(nodes[].links).
         type: str
-        required: true
       interface:
-        description: The interface that has this address. Left out, the plan names none.
+        description:
+          - The interface that has this address. Left out, the plan names none. O(multicast) needs
+            it.
         type: str
+      links:
+        description:
+          - Instead of O(nodes[].address) and O(nodes[].interface), one item for each of O(vips), in
+            their order. For addresses in several subnets, or IPv4 next to IPv6.
+        type: list
+        elements: dict
+        suboptions:
+          address:
+            description:
+              - The host's own address, which its adverts for this virtual address come from.
+                Without a prefix, and of the same family.
+            type: str
+            required: true
+          interface:
+            description: The interface that has this address.
+            type: str
   vips:
     description:
       - The addresses to keep up. Several are spread evenly over the nodes.
@@ -47,19 +66,42 @@ options:
       address:
         description:
           - The address with its prefix, like V(192.0.2.100/24). Of the same family as the
-            nodes' addresses.
+            address that the adverts for it come from.
         type: str
         required: true
       name:
         description: The name of the vrrp_instance. Derived from the address if left out.
         type: str
       virtual_router_id:
-        description: From 1 to 255. Derived from the address if left out, without collisions.
+        description:
+          - From 1 to 255. Derived from the address if left out, without collisions.
+          - Two addresses may have the same one if they differ in family, or are on different
+            interfaces that every node names alike.
         type: int
+      virtual_ipaddress:
+        description:
+          - Further addresses with their prefixes that move with this one, of the same family. They
+            are in the adverts; at most 19.
+        type: list
+        elements: str
+        default: []
+      virtual_ipaddress_excluded:
+        description:
+          - Further addresses with their prefixes that move with this one, of any family. They are
+            not in the adverts.
+        type: list
+        elements: str
+        default: []
+      sync_group:
+        description:
+          - A name. Addresses with the same one are always on the same node; a failure of one moves
+            all of them. Needs keepalived 2.0.0 or newer.
+        type: str
   mode:
     description:
       - What a failed check does to its node.
-      - V(fault) takes the node out of the election at once. The fastest.
+      - V(fault) takes the node out of the election at once. The fastest. With O(checks[].effect),
+        single checks can rank the nodes instead.
       - V(weight) lowers its priority by more than any lighter check does. When all nodes fail
         something, the one with the lightest failure has the address.
       - V(kill) stops keepalived together with HAProxy. Nothing is tracked; a HAProxy that hangs
@@ -89,25 +131,45 @@ options:
       name:
         description:
           - The name of the check's C(vrrp_script). With O(checks[].event), its tracked file has
-            this name and C(_process).
+            this name and C(_process), or, where O(checks[].poll=false), this name.
         type: str
         required: true
       weight:
         description:
-          - V(auto), V(0) for a fault, or a number from V(-253) to V(-1). V(auto) is V(0) in
-            mode V(fault) and as large as needed in mode V(weight).
+          - V(auto), V(0) for a fault, or a number from V(-253) to V(-1). V(auto) is V(0) for a
+            fault and as large as needed for a rank, see O(checks[].effect).
         type: str
         default: auto
+      effect:
+        description:
+          - V(fault) takes the node out of the election when the check fails.
+          - V(rank) lowers its priority, so that any node that passes is preferred; if all nodes
+            fail the check, the address stays where it is.
+          - Left out, O(checks[].weight) decides, and where that is V(auto), V(fault) in
+            O(mode=fault) and V(rank) in O(mode=weight). Checks that are faults come first.
+        type: str
+        choices: [fault, rank]
+      budget:
+        description:
+          - The longest time in seconds that clients may be without service when this check fails
+            on a node. Left out, O(failover_budget).
+        type: float
       event:
         description:
           - Whether a tracked file (content 1 for down, 0 for up) tells the end of what is
             watched at once, besides the polling.
         type: bool
         default: false
+      poll:
+        description:
+          - V(false) means that there is a tracked file and no script, as for a maintenance file
+            (0 in service, 1 out of service). Needs O(checks[].event=true).
+        type: bool
+        default: true
   failover_budget:
     description:
       - The longest time in seconds that clients may be without service when a check fails on a
-        node.
+        node that has no O(checks[].budget) of its own.
     type: float
     default: 2
   node_loss_budget:
@@ -131,6 +193,27 @@ options:
       - The oldest keepalived among the nodes. Before 2.3.2, checks run every whole second.
     type: str
     default: 2.2.7
+  priorities:
+    description:
+      - From 1 to 254, one for each of O(nodes), in their order, for all addresses. Used instead of
+        the computed ones, which also spread several addresses over the nodes.
+      - Where a check ranks the nodes, O(preempt=sticky) needs equal ones.
+    type: list
+    elements: int
+    default: []
+  preempt_delay:
+    description:
+      - How many seconds a node waits before it takes an address back. Only with
+        O(preempt=preferred), and only where every check is a fault, since it would delay the
+        takeover from a node whose priority has dropped, too. At most 1000.
+    type: float
+    default: 0
+  multicast:
+    description:
+      - Whether adverts are sent by multicast, instead of to each other node. Every node needs an
+        interface then.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -173,12 +256,49 @@ EXAMPLES = r"""
     node_loss_budget: 0.5
   delegate_to: localhost
   run_once: true
+
+- name: Leave a dead HAProxy at once, and prefer nodes that see a MyCat
+  mycat.ha.vrrp_plan:
+    nodes: "{{ lbs }}"
+    vips:
+      - address: 192.0.2.100/24
+    checks:
+      - name: haproxy
+        event: true
+      - name: maintenance
+        event: true
+        poll: false
+      - name: backends
+        effect: rank
+        budget: 5
+  delegate_to: localhost
+  run_once: true
+
+- name: One IPv4 and one IPv6 address that are always on the same node
+  mycat.ha.vrrp_plan:
+    nodes:
+      - name: lb1
+        links:
+          - {address: 192.0.2.11, interface: eth0}
+          - {address: "2001:db8::11", interface: eth0}
+      - name: lb2
+        links:
+          - {address: 192.0.2.12, interface: eth0}
+          - {address: "2001:db8::12", interface: eth0}
+    vips:
+      - address: 192.0.2.100/24
+        sync_group: front
+      - address: 2001:db8::100/64
+        sync_group: front
+  delegate_to: localhost
+  run_once: true
 """
 
 RETURN = r"""
 instances:
   description:
     - For each node its vrrp_instances, in the structure that M(mycat.ha.vrrp_validate) takes.
+      Those of a sync group track nothing themselves, see RV(sync_groups).
   returned: success
   type: dict
   sample:
@@ -196,6 +316,29 @@ instances:
         virtual_ipaddress: [192.0.2.100/24]
         unicast_src_ip: 192.0.2.11
         unicast_peer: [192.0.2.12]
+sync_groups:
+  description:
+    - The vrrp_sync_groups to define on every node. They track the checks for their members, whose
+      own weights keepalived would drop.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: As in O(vips[].sync_group).
+      type: str
+    group:
+      description: The names of the instances.
+      type: list
+      elements: str
+    track_script:
+      description: The scripts with their weights, as in RV(instances).
+      type: list
+      elements: dict
+    track_file:
+      description: The tracked files with their weights, as in RV(instances).
+      type: list
+      elements: dict
 checks:
   description: The checks to define on every node, without their commands. Times are seconds.
   returned: success
@@ -223,6 +366,11 @@ checks:
     fall:
       description: How many failures in a row count.
       type: int
+    bound:
+      description:
+        - The longest time in seconds without service when this script or file notices a failure,
+          as long as a healthy node is left.
+      type: float
   sample:
     - name: haproxy
       kind: track_script
@@ -231,12 +379,15 @@ checks:
       deadline: 0.5
       rise: 2
       fall: 1
+      bound: 1.512
     - name: haproxy_process
       kind: track_file
+      bound: 0.062
 bounds:
   description:
     - The longest time in seconds without service, as long as a healthy node is left. Null where
-      nothing notices such a failure that way.
+      nothing notices such a failure that way. Checks with a budget of their own are not in these;
+      see RV(checks[].bound).
   returned: success
   type: dict
   contains:
@@ -284,8 +435,16 @@ def argument_spec() -> dict:
             "required": True,
             "options": {
                 "name": {"type": "str", "required": True},
-                "address": {"type": "str", "required": True},
+                "address": {"type": "str"},
                 "interface": {"type": "str"},
+                "links": {
+                    "type": "list",
+                    "elements": "dict",
+                    "options": {
+                        "address": {"type": "str", "required": True},
+                        "interface": {"type": "str"},
+                    },
+                },
             },
         },
         "vips": {
@@ -296,6 +455,9 @@ def argument_spec() -> dict:
                 "address": {"type": "str", "required": True},
                 "name": {"type": "str"},
                 "virtual_router_id": {"type": "int"},
+                "virtual_ipaddress": {"type": "list", "elements": "str", "default": []},
+                "virtual_ipaddress_excluded": {"type": "list", "elements": "str", "default": []},
+                "sync_group": {"type": "str"},
             },
         },
         "mode": {"type": "str", "choices": ["fault", "weight", "kill"], "default": "fault"},
@@ -307,7 +469,10 @@ def argument_spec() -> dict:
             "options": {
                 "name": {"type": "str", "required": True},
                 "weight": {"type": "str", "default": "auto"},
+                "effect": {"type": "str", "choices": ["fault", "rank"]},
+                "budget": {"type": "float"},
                 "event": {"type": "bool", "default": False},
+                "poll": {"type": "bool", "default": True},
             },
         },
         "failover_budget": {"type": "float", "default": 2},
@@ -315,6 +480,9 @@ def argument_spec() -> dict:
         "vrrp_version": {"type": "int", "choices": [2, 3], "default": 3},
         "taken_virtual_router_ids": {"type": "list", "elements": "int", "default": []},
         "keepalived_version": {"type": "str", "default": "2.2.7"},
+        "priorities": {"type": "list", "elements": "int", "default": []},
+        "preempt_delay": {"type": "float", "default": 0},
+        "multicast": {"type": "bool", "default": False},
     }
 
 

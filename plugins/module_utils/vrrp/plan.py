@@ -10,10 +10,13 @@ order, so high priorities make such a handover cost milliseconds.
 **Sticky or preferred.** Preferred: bases differ by one and nobody has ``nopreempt``. Sticky has
 two forms, because ``nopreempt`` also holds back the backup of a node whose weight has dropped:
 
-* Where no check has a weight (mode ``fault``, mode ``kill``), a failed check takes its node out
+* Where no check has a weight (a fault, mode ``kill``), a failed check takes its node out
   of the election, so ``nopreempt`` is safe and keeps an address where it is.
 * Where a check has a weight, nobody has ``nopreempt``, and all bases are equal instead: a backup
   that hears a priority no lower than its own stays backup, so the incumbent among equals stays.
+
+**Sync groups.** Its addresses share one order of nodes. Its checks are tracked by the group and not
+by its instances, whose weights keepalived would drop.
 
 **Weights.** A node ranks by the most severe check that it fails. For ranks never to cross, a
 check's weight must exceed what all lighter checks together can take away plus the gap between
@@ -21,7 +24,8 @@ the highest and the lowest base. A check that is noticed by event and by polling
 away once or twice. The lowest sum stays above 0, so nothing is ever clamped.
 
 **Timers.** Adverts are as rare as the budgets allow, at most one a second; checks are as
-tolerant of a single failure as the budgets allow.
+tolerant of a single failure as the budgets allow. A check with a budget of its own is polled as
+that one allows; the others share ``failover_budget``, and one way to be polled.
 """
 
 from __future__ import annotations
@@ -34,10 +38,16 @@ from typing import Iterator, Sequence
 
 from . import priority
 from .findings import Finding, Severity
-from .model import Check, CheckKind, Cluster, Instance, ModelError, Node, Track
-from .request import ROUTER_IDS, Mode, Preempt, RankedCheck, Request
+from .model import Check, CheckKind, Cluster, Instance, ModelError, Node, SyncGroup, Track
+from .request import (
+    ROUTER_IDS,
+    Mode,
+    Preempt,
+    RankedCheck,
+    Request,
+)
 from .rules import Report, validate
-from .structured import check_data, instance_data
+from .structured import check_data, instance_data, track_data
 from .timing import EVENT, Span, clean_stop, polled, silence
 
 TOP_PRIORITY = priority.HIGHEST
@@ -63,8 +73,9 @@ class Poll:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The longest time without service, in seconds, as long as a healthy node is left. None:
-    nothing in this plan notices such a failure in that way."""
+    """The longest time without service, in seconds, as long as a healthy node is left. The
+    checks are those that ``failover_budget`` limits. None: nothing in this plan notices such a
+    failure in that way."""
 
     check_failure_event: float | None
     check_failure_poll: float | None
@@ -78,31 +89,75 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class CheckPlan:
+    """A check, how it is polled, and the longest time without service when it fails, noticed by
+    event and by polling. None: it is not noticed in that way."""
+
+    check: RankedCheck
+    weight: int
+    poll: Poll | None
+    by_event: float | None
+    by_poll: float | None
+
+    @property
+    def bound(self) -> float:
+        """What its budget limits."""
+        return max(self.by_event or 0.0, self.by_poll or 0.0)
+
+    def as_data(self) -> Iterator[dict[str, object]]:
+        """What is to be defined on every node: a script, a tracked file, or both."""
+        for check in self.definitions():
+            data = check_data(check)
+            if check.kind is CheckKind.SCRIPT and self.poll:
+                data["deadline"] = self.poll.deadline
+            data["bound"] = self.by_poll if check.kind is CheckKind.SCRIPT else self.by_event
+            yield data
+
+    def definitions(self) -> Iterator[Check]:
+        """The script and the tracked file."""
+        if self.poll:
+            yield Check(
+                self.check.name,
+                CheckKind.SCRIPT,
+                interval=self.poll.interval,
+                timeout=self.poll.interval,
+                rise=2,
+                fall=self.poll.fall,
+            )
+        if self.check.event:
+            yield Check(self.check.file_name, CheckKind.FILE)
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The planned cluster, what it promises, and what the validator and the plan say about it."""
+    """The planned cluster, what it promises, and what the validator and the plan say about it.
+    In mode ``kill``, ``checks`` is empty."""
 
     cluster: Cluster
     bounds: Bounds
-    poll: Poll | None
+    checks: tuple[CheckPlan, ...]
     report: Report
 
     def as_data(self) -> dict[str, object]:
         """The plan as ``vrrp_plan`` returns it."""
+        defined = [item for check in self.checks for item in check.as_data()]
         return {
             "instances": {
                 node.name: [instance_data(instance) for instance in node.instances]
                 for node in self.cluster.nodes
             },
-            "checks": [self._check_data(check) for check in self.cluster.nodes[0].checks],
+            "sync_groups": [
+                {
+                    "name": group.name,
+                    "group": list(group.members),
+                    **track_data(group.tracks),
+                }
+                for group in self.cluster.nodes[0].sync_groups
+            ],
+            "checks": sorted(defined, key=lambda item: item["kind"] != CheckKind.SCRIPT.value),
             "bounds": asdict(self.bounds),
             **self.report.as_data(),
         }
-
-    def _check_data(self, check: Check) -> dict[str, object]:
-        data = check_data(check)
-        if check.kind is CheckKind.SCRIPT and self.poll:
-            data["deadline"] = self.poll.deadline
-        return data
 
 
 def make_plan(request: Request) -> Plan:
@@ -116,12 +171,12 @@ def make_plan(request: Request) -> Plan:
 def draft(request: Request) -> Plan:
     """The plan without its proof; the report holds what the plan itself has to say."""
     ranks = _rank(request)
-    advert, poll = _timers(request, ranks)
+    timers = _timers(request, ranks)
     return Plan(
-        cluster=_cluster(request, ranks, advert, poll),
-        bounds=_bounds(request, ranks, advert, poll),
-        poll=poll,
-        report=Report(tuple(_notes(request, ranks, advert))),
+        cluster=_cluster(request, ranks, timers),
+        bounds=_bounds(request, ranks, timers),
+        checks=timers.checks,
+        report=Report(tuple(_notes(request, ranks, timers))),
     )
 
 
@@ -179,6 +234,17 @@ def _take_share(orders: list[list[int]], group: Sequence[int], node: int, place:
         orders[vip].insert(place, node)
 
 
+def _orders(request: Request) -> list[list[int]]:
+    """``spread`` for the addresses of a request: those of a sync group have one order."""
+    slots: dict[str, int] = {}
+    places = [
+        slots.setdefault(f"group {vip.sync_group}" if vip.sync_group else vip.name, len(slots))
+        for vip in request.vips
+    ]
+    orders = spread(len(request.nodes), len(slots))
+    return [orders[place] for place in places]
+
+
 def derived_router_id(address: str) -> int:
     """A router id from 1 to 255 that depends on nothing but the address."""
     digest = hashlib.sha256(ipaddress.ip_interface(address).ip.packed).digest()
@@ -188,16 +254,23 @@ def derived_router_id(address: str) -> int:
 def _router_ids(request: Request) -> list[int]:
     """A router id for each address: the given one, or the next free one from the derived one."""
     used = dict.fromkeys(request.taken_virtual_router_ids, "among taken_virtual_router_ids")
+    given: dict[int, list[int]] = {}
     for index, vip in enumerate(request.vips):
         if vip.virtual_router_id is None:
             continue
-        if vip.virtual_router_id in used:
+        sharing = given.setdefault(vip.virtual_router_id, [])
+        shared = [other for other in sharing if not _may_share(request, other, index)]
+        whose = f"that of vips[{shared[0]}]" if shared else ""
+        if not sharing:
+            whose = used.get(vip.virtual_router_id, "")
+        if whose:
             raise ModelError(
                 f"vips[{index}].virtual_router_id",
-                f"{vip.virtual_router_id} is {used[vip.virtual_router_id]} too; write another, or "
-                "leave it out to have one derived",
+                f"{vip.virtual_router_id} is {whose} too; write another, or leave it out to have "
+                "one derived",
             )
-        used[vip.virtual_router_id] = f"that of vips[{index}]"
+        sharing.append(index)
+        used.setdefault(vip.virtual_router_id, f"that of vips[{index}]")
     router_ids = []
     for index, vip in enumerate(request.vips):
         router_id = vip.virtual_router_id
@@ -216,15 +289,26 @@ def _router_ids(request: Request) -> list[int]:
     return router_ids
 
 
+def _may_share(request: Request, one: int, other: int) -> bool:
+    """Whether two addresses, given by index, may have one router id: they differ in family, or are
+    on two interfaces that are called the same on every node, as the validator tells them apart."""
+    if request.vips[one].family != request.vips[other].family:
+        return True
+    pairs = {(n.link(one).interface, n.link(other).interface) for n in request.nodes}
+    return len(pairs) == 1 and all(here and there and here != there for here, there in pairs)
+
+
 # --- how far a failed check takes a node down ----------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Ranks:
-    """Weights in the order of the checks; ``gap`` lies between the highest and lowest base."""
+    """Weights in the order of the checks. ``bases`` are the priorities of nodes that pass all
+    checks: by node where ``given``, otherwise by place in an address's order of preference."""
 
     weights: tuple[int, ...]
-    gap: int
+    bases: tuple[int, ...]
+    given: bool = False
 
     @property
     def weighted(self) -> bool:
@@ -233,31 +317,125 @@ class _Ranks:
     @property
     def lowest(self) -> int:
         """The lowest priority of a node that passes all checks."""
-        return TOP_PRIORITY - self.gap
+        return min(self.bases)
+
+    def base(self, node: int, order: Sequence[int]) -> int:
+        """The priority of a node, given by index, in this order of preference."""
+        return self.bases[node if self.given else order.index(node)]
 
 
 def _rank(request: Request) -> _Ranks:
     """Weights that keep the order of severity without clamping. Raises ModelError."""
-    gap = len(request.nodes) - 1
+    weighted = _is_weighted(request)
+    bases = request.priorities or _bases(len(request.nodes), request.preempt, weighted)
+    gap = max(bases) - min(bases)
+    weights: tuple[int, ...] = ()
     if request.mode is Mode.KILL:
         _without_ranks(request)
-        return _Ranks((), gap)
-    if not request.checks:
+    elif not request.checks:
         raise ModelError(
             "checks", "none is given, so nothing would notice a dead HAProxy; give at least one"
         )
-    weighted = any(_weighted(request.mode, check) for check in request.checks)
-    if weighted and request.preempt is Preempt.STICKY:
-        gap = 0
-    weights = _weights(request.mode, request.checks, gap)
-    if _priorities(request.checks, weights, gap) > TOP_PRIORITY:
-        raise ModelError(
-            "checks",
-            f"{len(request.nodes)} nodes with these checks need "
-            f"{_priorities(request.checks, weights, gap)} priorities and VRRP has {TOP_PRIORITY}; "
-            + _nearest(request, gap),
+    else:
+        weights = _weights(request.mode, request.checks, gap)
+        needed = _priorities(request.checks, weights, gap)
+        if needed > max(bases):
+            raise _out_of_priorities(request, gap, needed)
+    _ask_for_sticky(request, gap, weighted)
+    _ask_for_harmless_delay(request, weighted)
+    return _Ranks(weights, bases, given=bool(request.priorities))
+
+
+def _is_weighted(request: Request) -> bool:
+    return request.mode is not Mode.KILL and any(
+        check.is_ranked(request.mode) for check in request.checks
+    )
+
+
+def _bases(nodes: int, preempt: Preempt, weighted: bool) -> tuple[int, ...]:
+    """One below the other, or all equal where that is what keeps an address in its place."""
+    equal = weighted and preempt is Preempt.STICKY
+    return tuple(TOP_PRIORITY - (0 if equal else place) for place in range(nodes))
+
+
+def _out_of_priorities(request: Request, gap: int, needed: int) -> ModelError:
+    if request.priorities:
+        lowest = needed - gap
+        advice = (
+            f"write at least {lowest} as the lowest"
+            if lowest + gap <= TOP_PRIORITY
+            else "leave them out"
         )
-    return _Ranks(weights, gap)
+        return ModelError(
+            "priorities",
+            f"the lowest is {min(request.priorities)} and failed checks take away up to "
+            f"{needed - gap - 1}, which would end below 1; {advice}",
+        )
+    return ModelError(
+        "checks",
+        f"{len(request.nodes)} nodes with these checks need {needed} priorities and VRRP has "
+        f"{TOP_PRIORITY}; " + _nearest(request, gap),
+    )
+
+
+def _ask_for_sticky(request: Request, gap: int, weighted: bool) -> None:
+    """Where checks rank, equal priorities keep an address in its place, and among equals that
+    meet, the higher address wins: of a sync group on one node, all or none."""
+    if not weighted or request.preempt is not Preempt.STICKY:
+        return
+    if gap:
+        raise ModelError(
+            "priorities",
+            "differ, so the address would return although preempt is sticky: with checks that "
+            "rank, sticky needs equal priorities; write one number for all nodes, or preempt: "
+            "preferred, or effect: fault for every check",
+        )
+    groups: dict[str, int] = {}
+    for index, vip in enumerate(request.vips):
+        first = groups.setdefault(vip.sync_group, index) if vip.sync_group else index
+        if not _same_winners(request, first, index):
+            raise ModelError(
+                f"vips[{index}].sync_group",
+                f"{vip.sync_group} would wait for itself: with equal priorities the higher address "
+                f"wins, and the nodes' addresses for {vip.name} are in another order than for "
+                f"{request.vips[first].name}; write preempt: preferred, or effect: fault for "
+                "every check, or let the addresses rise in the same order",
+            )
+
+
+def _same_winners(request: Request, one: int, other: int) -> bool:
+    """Whether the same nodes have the higher address for two addresses, given by index. With
+    multicast, the system chooses the source, so only one interface and family tells."""
+
+    def order(vip: int) -> list[int]:
+        return sorted(
+            range(len(request.nodes)),
+            key=lambda node: int(ipaddress.ip_address(request.nodes[node].link(vip).address)),
+        )
+
+    if request.multicast:
+        return all(
+            node.link(one).interface == node.link(other).interface for node in request.nodes
+        ) and (request.vips[one].family == request.vips[other].family)
+    return order(one) == order(other)
+
+
+def _ask_for_harmless_delay(request: Request, weighted: bool) -> None:
+    if not request.preempt_delay:
+        return
+    if request.preempt is Preempt.STICKY:
+        raise ModelError(
+            "preempt_delay",
+            "delays the return of an address, and with preempt: sticky none returns; write 0, or "
+            "preempt: preferred",
+        )
+    if weighted:
+        raise ModelError(
+            "preempt_delay",
+            f"would leave clients without service for {request.preempt_delay:g} s when a check "
+            "that ranks fails, since it also delays the takeover from a node whose priority has "
+            "dropped; write 0, or effect: fault for every check",
+        )
 
 
 def _without_ranks(request: Request) -> None:
@@ -271,10 +449,17 @@ def _without_ranks(request: Request) -> None:
         raise ModelError(
             "checks[0].weight", "mode kill has no weights; write auto, or mode: weight"
         )
-
-
-def _weighted(mode: Mode, check: RankedCheck) -> bool:
-    return mode is Mode.WEIGHT if check.weight is None else check.weight != 0
+    for check in request.checks:
+        for option, given in (
+            ("effect", check.effect is not None),
+            ("budget", check.budget is not None),
+            ("poll", not check.poll),
+        ):
+            if given:
+                raise ModelError(
+                    f"checks[0].{option}",
+                    "mode kill tracks nothing; leave it out, or write mode: fault",
+                )
 
 
 def _weights(mode: Mode, checks: Sequence[RankedCheck], gap: int) -> tuple[int, ...]:
@@ -285,12 +470,13 @@ def _weights(mode: Mode, checks: Sequence[RankedCheck], gap: int) -> tuple[int, 
         least = gap + lighter + 1
         weight = check.weight
         if weight is None:
-            weight = -least if mode is Mode.WEIGHT else 0
+            weight = -least if check.is_ranked(mode) else 0
         if weight and 0 in weights:
             raise ModelError(
                 f"checks[{index}].weight",
                 f"{check.name} is more severe than {checks[index + 1 + weights.index(0)].name}, "
-                "whose weight of 0 takes a node out; write 0 here too, or a weight there",
+                "whose weight of 0 takes a node out; write 0 here too, or a weight there, or "
+                "list it first",
             )
         if weight and -weight < least:
             raise ModelError(
@@ -305,7 +491,7 @@ def _weights(mode: Mode, checks: Sequence[RankedCheck], gap: int) -> tuple[int, 
 
 def _most_taken(check: RankedCheck, weight: int) -> int:
     """What a failed check takes away at most: its file and its script both count."""
-    return -weight * (2 if check.event else 1)
+    return -weight * (check.event + check.poll)
 
 
 def _priorities(checks: Sequence[RankedCheck], weights: Sequence[int], gap: int) -> int:
@@ -315,8 +501,8 @@ def _priorities(checks: Sequence[RankedCheck], weights: Sequence[int], gap: int)
 
 def _nearest(request: Request, gap: int) -> str:
     """What to change for the ranks to fit: the smallest step from what was asked."""
-    automatic = [RankedCheck(check.name, event=check.event) for check in request.checks]
-    polled_only = [RankedCheck(check.name) for check in request.checks]
+    automatic = [replace(check, weight=None) for check in request.checks]
+    polled_only = [replace(check, event=not check.poll) for check in automatic]
     for checks, fitting_gap, advice in (
         (automatic, gap, "leave out the weights that you gave"),
         (request.checks, 0, "write preempt: sticky, which needs no gap between the nodes"),
@@ -325,27 +511,57 @@ def _nearest(request: Request, gap: int) -> str:
         weights = _weights(request.mode, checks, fitting_gap)
         if _priorities(checks, weights, fitting_gap) <= TOP_PRIORITY:
             return advice
-    return "write mode: fault, which needs no weights"
+    if request.mode is Mode.WEIGHT:
+        return "write mode: fault, which needs no weights"
+    return "write effect: fault for more of them, which needs no weight"
 
 
 # --- how fast ------------------------------------------------------------------------------
 
 
-def _timers(request: Request, ranks: _Ranks) -> tuple[float, Poll | None]:
-    """The advert interval and the polling that keep both budgets. Raises ModelError."""
+@dataclass(frozen=True)
+class _Timers:
+    advert: float
+    checks: tuple[CheckPlan, ...]
+
+
+def _timers(request: Request, ranks: _Ranks) -> _Timers:
+    """The advert interval and the polling that keep every budget. Raises ModelError."""
     polls = _polls(request)
-    adverts = _adverts(request)
+    shares = any(check.budget is None for check in _tracked(request))
     for shortest in (STURDY_ADVERT, 0.0):
-        for poll in polls:
-            for advert in adverts:
-                bounds = _bounds(request, ranks, advert, poll)
-                if (
-                    advert >= shortest
-                    and bounds.node_loss <= request.node_loss_budget
-                    and bounds.failover <= request.failover_budget
-                ):
-                    return advert, poll
+        for shared in polls if shares else polls[:1]:
+            for advert in _adverts(request):
+                timers = _kept(request, ranks, advert, shared, polls)
+                if advert >= shortest and timers:
+                    return timers
     raise _refusal(request, ranks)
+
+
+def _kept(
+    request: Request, ranks: _Ranks, advert: float, shared: Poll, polls: Sequence[Poll]
+) -> _Timers | None:
+    """The timers with this advert interval, if they keep every budget: the checks that share
+    ``failover_budget`` are polled in one way, any other in the most desirable way for itself."""
+    planned = []
+    for check, weight in zip(_tracked(request), ranks.weights):
+        for poll in (shared,) if check.budget is None else polls:
+            plan = _check_plan(request, ranks, check, weight, advert, poll)
+            if plan.bound <= (check.budget or request.failover_budget):
+                planned.append(plan)
+                break
+        else:
+            return None
+    timers = _Timers(advert, tuple(planned))
+    bounds = _bounds(request, ranks, timers)
+    within = (
+        bounds.node_loss <= request.node_loss_budget and bounds.failover <= request.failover_budget
+    )
+    return timers if within else None
+
+
+def _tracked(request: Request) -> tuple[RankedCheck, ...]:
+    return () if request.mode is Mode.KILL else request.checks
 
 
 def _adverts(request: Request) -> Sequence[float]:
@@ -355,11 +571,9 @@ def _adverts(request: Request) -> Sequence[float]:
     return [hundredths / 100 for hundredths in range(100, 0, -1)]
 
 
-def _polls(request: Request) -> Sequence[Poll | None]:
+def _polls(request: Request) -> Sequence[Poll]:
     """Ways to poll, the most desirable first: one failure alone should not move an address, and
     scripts should run rarely."""
-    if request.mode is Mode.KILL:
-        return (None,)
     fractions = request.keepalived_version >= FRACTIONS_SINCE
     polls = [
         Poll(interval, fall, deadline)
@@ -375,26 +589,32 @@ def _polls(request: Request) -> Sequence[Poll | None]:
     )
 
 
-def _bounds(request: Request, ranks: _Ranks, advert: float, poll: Poll | None) -> Bounds:
-    stop = clean_stop(request.vrrp_version, ranks.lowest, advert)
-    unheeded = silence(request.vrrp_version, ranks.lowest, advert)
+def _check_plan(
+    request: Request, ranks: _Ranks, check: RankedCheck, weight: int, advert: float, poll: Poll
+) -> CheckPlan:
+    election = (silence if weight else clean_stop)(request.vrrp_version, ranks.lowest, advert)
+    return CheckPlan(
+        check=check,
+        weight=weight,
+        poll=poll if check.poll else None,
+        by_event=_milliseconds((EVENT + election).most) if check.event else None,
+        by_poll=_milliseconds((poll.detection + election).most) if check.poll else None,
+    )
+
+
+def _bounds(request: Request, ranks: _Ranks, timers: _Timers) -> Bounds:
+    stop = clean_stop(request.vrrp_version, ranks.lowest, timers.advert)
+    shared = [item for item in timers.checks if item.check.budget is None]
+    by_event = [item.by_event for item in shared if item.by_event is not None]
     if request.mode is Mode.KILL:
-        by_event: float | None = _milliseconds((EVENT + stop).most)
-    elif any(check.event for check in request.checks):
-        pairs = zip(request.checks, ranks.weights)
-        weighted = any(weight for check, weight in pairs if check.event)
-        by_event = _milliseconds((EVENT + (unheeded if weighted else stop)).most)
-    else:
-        by_event = None
+        by_event = [_milliseconds((EVENT + stop).most)]
     return Bounds(
-        check_failure_event=by_event,
-        check_failure_poll=_milliseconds(
-            (poll.detection + (unheeded if ranks.weighted else stop)).most
-        )
-        if poll
-        else None,
+        check_failure_event=max(by_event, default=None),
+        check_failure_poll=max(
+            (item.by_poll for item in shared if item.by_poll is not None), default=None
+        ),
         clean_stop=_milliseconds(stop.most),
-        node_loss=_milliseconds(unheeded.most),
+        node_loss=_milliseconds(silence(request.vrrp_version, ranks.lowest, timers.advert).most),
     )
 
 
@@ -403,16 +623,21 @@ def _milliseconds(seconds: float) -> float:
     return math.ceil(round(seconds * 1000, 6)) / 1000
 
 
-def _fastest(request: Request, ranks: _Ranks, advert: float) -> Bounds:
-    """The bounds with the fastest polling there is."""
-    return min(
-        (_bounds(request, ranks, advert, poll) for poll in _polls(request)),
-        key=lambda bounds: bounds.failover,
+def _fastest(request: Request, ranks: _Ranks, advert: float) -> _Timers:
+    """The timers with the fastest polling there is."""
+    fastest = min(_polls(request), key=lambda poll: poll.detection.most)
+    return _Timers(
+        advert,
+        tuple(
+            _check_plan(request, ranks, check, weight, advert, fastest)
+            for check, weight in zip(_tracked(request), ranks.weights)
+        ),
     )
 
 
 def _refusal(request: Request, ranks: _Ranks) -> ModelError:
-    shortest = _fastest(request, ranks, _adverts(request)[-1])
+    timers = _fastest(request, ranks, _adverts(request)[-1])
+    shortest = _bounds(request, ranks, timers)
     if shortest.node_loss > request.node_loss_budget:
         why, instead = "", ""
         if request.vrrp_version == 2:
@@ -423,54 +648,90 @@ def _refusal(request: Request, ranks: _Ranks) -> ModelError:
             f"{shortest.node_loss:g} s with the shortest adverts{why}; write at least "
             f"{shortest.node_loss:g}{instead}",
         )
-    bound = "check_failure_poll"
-    if shortest.check_failure_poll is None or shortest.check_failure_poll < shortest.failover:
-        bound = "check_failure_event"
-    remedies = [f"write at least {shortest.failover:g}"]
-    if ranks.weighted:
-        remedies.append("mode: fault")
-    if request.mode is not Mode.KILL and request.keepalived_version < FRACTIONS_SINCE:
-        remedies.append("use keepalived 2.3.2 or newer, which checks more than once a second")
-    return ModelError(
-        "failover_budget",
-        f"{request.failover_budget:g} s cannot be kept: the bound {bound} is "
-        f"{shortest.failover:g} s with the shortest timers; {', or '.join(remedies)}",
+    if shortest.failover > request.failover_budget:
+        bound = "check_failure_poll"
+        if shortest.check_failure_poll is None or shortest.check_failure_poll < shortest.failover:
+            bound = "check_failure_event"
+        return ModelError(
+            "failover_budget",
+            f"{request.failover_budget:g} s cannot be kept: the bound {bound} is "
+            f"{shortest.failover:g} s with the shortest timers; "
+            + _remedies(
+                request, shortest.failover, [c for c in timers.checks if not c.check.budget]
+            ),
+        )
+    index, item, budget = next(
+        (index, item, item.check.budget)
+        for index, item in enumerate(timers.checks)
+        if item.check.budget is not None and item.bound > item.check.budget
     )
+    return ModelError(
+        f"checks[{index}].budget",
+        f"{budget:g} s cannot be kept: {item.check.name} is felt for {item.bound:g} s with the "
+        f"shortest timers; " + _remedies(request, item.bound, [item]),
+    )
+
+
+def _remedies(request: Request, bound: float, checks: Sequence[CheckPlan]) -> str:
+    """What to write for a budget that these checks break."""
+    remedies = [f"write at least {bound:g}"]
+    if any(item.weight for item in checks):
+        remedies.append("mode: fault" if request.mode is Mode.WEIGHT else "effect: fault")
+    if any(item.poll for item in checks) and request.keepalived_version < FRACTIONS_SINCE:
+        remedies.append("use keepalived 2.3.2 or newer, which checks more than once a second")
+    return ", or ".join(remedies)
 
 
 # --- the result ----------------------------------------------------------------------------
 
 
-def _cluster(request: Request, ranks: _Ranks, advert: float, poll: Poll | None) -> Cluster:
-    sticky = request.preempt is Preempt.STICKY
-    orders = spread(len(request.nodes), len(request.vips))
+def _cluster(request: Request, ranks: _Ranks, timers: _Timers) -> Cluster:
+    orders = _orders(request)
     router_ids = _router_ids(request)
-    checks = _checks(request, poll)
-    tracks = _tracks(request, ranks)
+    defined = [
+        (check, item.weight)
+        for kind in (CheckKind.SCRIPT, CheckKind.FILE)
+        for item in timers.checks
+        for check in item.definitions()
+        if check.kind is kind
+    ]
+    tracks = tuple(Track(check.name, check.kind, weight) for check, weight in defined)
+    groups = tuple(
+        SyncGroup(
+            name,
+            members=tuple(vip.name for vip in request.vips if vip.sync_group == name),
+            tracks=tracks,
+        )
+        for name in dict.fromkeys(vip.sync_group for vip in request.vips if vip.sync_group)
+    )
+    instances = [
+        Instance(
+            name=vip.name,
+            virtual_router_id=router_id,
+            version=request.vrrp_version,
+            advert_int=timers.advert,
+            nopreempt=request.preempt is Preempt.STICKY and not ranks.weighted,
+            preempt_delay=request.preempt_delay,
+            tracks=() if vip.sync_group else tracks,
+            virtual_ipaddress=(vip.address, *vip.virtual_ipaddress),
+            virtual_ipaddress_excluded=vip.virtual_ipaddress_excluded,
+        )
+        for vip, router_id in zip(request.vips, router_ids)
+    ]
     return Cluster(
         tuple(
             Node(
                 name=node.name,
                 address=node.address,
                 instances=tuple(
-                    Instance(
-                        name=vip.name,
-                        virtual_router_id=router_id,
-                        interface=node.interface,
-                        priority=TOP_PRIORITY - (order.index(index) if ranks.gap else 0),
-                        version=request.vrrp_version,
-                        advert_int=advert,
-                        nopreempt=sticky and not ranks.weighted,
-                        tracks=tracks,
-                        virtual_ipaddress=(vip.address,),
-                        unicast_src_ip=node.address,
-                        unicast_peer=tuple(
-                            peer.address for peer in request.nodes if peer is not node
-                        ),
+                    replace(
+                        _connected(request, instance, index, vip),
+                        priority=ranks.base(index, order),
                     )
-                    for vip, router_id, order in zip(request.vips, router_ids, orders)
+                    for vip, (instance, order) in enumerate(zip(instances, orders))
                 ),
-                checks=checks,
+                checks=tuple(check for check, _weight in defined),
+                sync_groups=groups,
                 keepalived_version=request.keepalived_version,
             )
             for index, node in enumerate(request.nodes)
@@ -478,46 +739,26 @@ def _cluster(request: Request, ranks: _Ranks, advert: float, poll: Poll | None) 
     )
 
 
-def _checks(request: Request, poll: Poll | None) -> tuple[Check, ...]:
-    if poll is None:
-        return ()
-    scripts = tuple(
-        Check(
-            check.name,
-            CheckKind.SCRIPT,
-            interval=poll.interval,
-            timeout=poll.interval,
-            rise=2,
-            fall=poll.fall,
-        )
-        for check in request.checks
+def _connected(request: Request, instance: Instance, node: int, vip: int) -> Instance:
+    """The instance of a virtual address as it is on a node, both given by index."""
+    link = request.nodes[node].link(vip)
+    instance = replace(instance, interface=link.interface)
+    if request.multicast:
+        return instance
+    peers = [other.link(vip).address for other in request.nodes]
+    return replace(
+        instance,
+        unicast_src_ip=link.address,
+        unicast_peer=tuple(peers[:node] + peers[node + 1 :]),
     )
-    files = tuple(Check(check.file_name, CheckKind.FILE) for check in request.checks if check.event)
-    return scripts + files
 
 
-def _tracks(request: Request, ranks: _Ranks) -> tuple[Track, ...]:
-    weighed = list(zip(request.checks, ranks.weights))
-    scripts = tuple(Track(check.name, CheckKind.SCRIPT, weight) for check, weight in weighed)
-    files = tuple(
-        Track(check.file_name, CheckKind.FILE, weight) for check, weight in weighed if check.event
-    )
-    return scripts + files
-
-
-def _notes(request: Request, ranks: _Ranks, advert: float) -> Iterator[Finding]:
+def _notes(request: Request, ranks: _Ranks, timers: _Timers) -> Iterator[Finding]:
     """What the operator should know although the plan holds."""
-    if advert < STURDY_ADVERT:
-        sturdy = _fastest(request, ranks, STURDY_ADVERT)
-        yield Finding(
-            "advert-int-short",
-            Severity.WARNING,
-            f"Adverts are {advert:g} s apart: a CPU that stalls for {3 * advert:g} s looks like a "
-            "lost node, and the address moves without need.",
-            f"Write a node_loss_budget of at least {sturdy.node_loss:g} and a failover_budget of "
-            f"at least {sturdy.failover:g}, or measure how long your hosts stall.",
-        )
-    if request.preempt is Preempt.STICKY and len(request.vips) > 1:
+    if timers.advert < STURDY_ADVERT:
+        yield _short_adverts(request, ranks, timers.advert)
+    moving = {vip.sync_group or vip.address for vip in request.vips}
+    if request.preempt is Preempt.STICKY and len(moving) > 1:
         yield Finding(
             "spread-not-kept",
             Severity.INFO,
@@ -532,3 +773,23 @@ def _notes(request: Request, ranks: _Ranks, advert: float) -> Iterator[Finding]:
             "Mode kill notices a HAProxy that ends, not one that hangs.",
             "Write mode: fault, which notices both.",
         )
+
+
+def _short_adverts(request: Request, ranks: _Ranks, advert: float) -> Finding:
+    sturdy = _fastest(request, ranks, STURDY_ADVERT)
+    bounds = _bounds(request, ranks, sturdy)
+    wanted = [f"a node_loss_budget of at least {bounds.node_loss:g}"]
+    if bounds.failover:
+        wanted.append(f"a failover_budget of at least {bounds.failover:g}")
+    wanted += [
+        f"a budget of {item.check.name} of at least {item.bound:g}"
+        for item in sturdy.checks
+        if item.check.budget is not None and item.bound > item.check.budget
+    ]
+    return Finding(
+        "advert-int-short",
+        Severity.WARNING,
+        f"Adverts are {advert:g} s apart: a CPU that stalls for {3 * advert:g} s looks like a "
+        "lost node, and the address moves without need.",
+        f"Write {' and '.join(wanted)}, or measure how long your hosts stall.",
+    )

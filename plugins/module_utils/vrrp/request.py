@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+import math
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Sequence, Union
+from typing import Any, Callable, Iterator, Mapping, Sequence, Union
 
 from . import options
 from .model import ModelError
@@ -22,7 +23,12 @@ MOST_NODES = 100
 MOST_CHECKS = 100
 ROUTER_IDS = 255
 LOWEST_WEIGHT = -253
+LONGEST_PREEMPT_DELAY = 1000
+#: So many addresses fit into an advert whatever the version of keepalived.
+MOST_ADVERTISED = 20
 FILES_SINCE = (2, 0, 0)
+#: Sync groups have tracks of their own, and delays fractions of a second, from this version on.
+SECOND_GENERATION = (2, 0, 0)
 
 InterfaceAddress = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 
@@ -44,44 +50,96 @@ class Preempt(enum.Enum):
     PREFERRED = "preferred"
 
 
-@dataclass(frozen=True)
-class PlannedNode:
-    """A node to plan for; ``address`` is what its adverts come from."""
+class Effect(enum.Enum):
+    """What one failed check does to its node: a fault takes it out, a rank lowers it."""
 
-    name: str
+    FAULT = "fault"
+    RANK = "rank"
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a node's adverts for one address come from, and the interface that has it."""
+
     address: str
     interface: str = ""
 
 
 @dataclass(frozen=True)
+class PlannedNode:
+    """A node to plan for; ``address`` is what its adverts come from. With ``links``, one for
+    each virtual address, it is that of the first."""
+
+    name: str
+    address: str
+    interface: str = ""
+    links: tuple[Link, ...] = ()
+
+    def link(self, vip: int) -> Link:
+        """The node's side of a virtual address, given by its index."""
+        return self.links[vip] if self.links else Link(self.address, self.interface)
+
+    def own_addresses(self) -> Iterator[tuple[str, str]]:
+        """Each address of the node, and below which of its options it stands."""
+        if not self.links:
+            yield self.address, "address"
+        for index, link in enumerate(self.links):
+            yield link.address, f"links[{index}].address"
+
+
+@dataclass(frozen=True)
 class VirtualAddress:
-    """An address to keep up, with its prefix. Without a router id, one is derived."""
+    """An address to keep up, with its prefix. Without a router id, one is derived. The further
+    addresses move with it, those excluded without being in the adverts; so does every address
+    of the same ``sync_group``."""
 
     address: str
     name: str
     virtual_router_id: int | None = None
+    virtual_ipaddress: tuple[str, ...] = ()
+    virtual_ipaddress_excluded: tuple[str, ...] = ()
+    sync_group: str = ""
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return _family(self.address)
 
 
 @dataclass(frozen=True)
 class RankedCheck:
     """A check to plan for. ``weight`` None: the plan decides. ``event``: a tracked file, 1 for
-    down, reports the end of what is watched at once, besides the polling."""
+    down, reports the end of what is watched at once, besides the polling, or without ``poll``
+    instead of it. ``effect`` None: what the mode says. ``budget``: seconds without service when
+    this check fails; None: ``failover_budget``."""
 
     name: str
     weight: int | None = None
     event: bool = False
+    effect: Effect | None = None
+    budget: float | None = None
+    poll: bool = True
 
     @property
     def file_name(self) -> str:
-        """The name of the tracked file. It differs from the script's, since either can fail
+        """The name of the tracked file. It differs from a script's, since either can fail
         without the other: a process that hangs has not ended."""
-        return f"{self.name}_process"
+        return f"{self.name}_process" if self.poll else self.name
+
+    def is_ranked(self, mode: Mode) -> bool:
+        """Whether its failure lowers a priority instead of being a fault."""
+        if self.weight is not None:
+            return self.weight != 0
+        if self.effect is not None:
+            return self.effect is Effect.RANK
+        return mode is Mode.WEIGHT
 
 
 @dataclass(frozen=True)
 class Request:
     """Everything that a plan depends on. ``nodes`` are in order of preference, ``checks`` in
-    order of severity; the budgets are seconds without service."""
+    order of severity; the budgets are seconds without service. ``priorities``, one for each node,
+    are used instead of computed ones; ``preempt_delay`` is seconds."""
 
     nodes: tuple[PlannedNode, ...]
     vips: tuple[VirtualAddress, ...]
@@ -93,6 +151,9 @@ class Request:
     vrrp_version: int = 3
     taken_virtual_router_ids: tuple[int, ...] = ()
     keepalived_version: tuple[int, ...] = (2, 2, 7)
+    priorities: tuple[int, ...] = ()
+    preempt_delay: float = 0.0
+    multicast: bool = False
 
 
 def read_request(data: Mapping[str, object]) -> Request:
@@ -117,8 +178,16 @@ def read_request(data: Mapping[str, object]) -> Request:
 
 def _supported(request: Request) -> None:
     """Raises ModelError for what VRRP or the nodes' keepalived does not know."""
-    if request.vrrp_version == 2 and _family(request.nodes[0].address) == 6:
+    if request.vrrp_version == 2 and any(vip.family == 6 for vip in request.vips):
         raise ModelError("vrrp_version", "is 2, which knows IPv4 only; write 3")
+    if request.priorities and len(request.priorities) != len(request.nodes):
+        raise ModelError(
+            "priorities",
+            f"has {len(request.priorities)} numbers and there are {len(request.nodes)} nodes; "
+            "write one for each node, in their order, or leave it out",
+        )
+    if request.multicast:
+        _ask_for_interfaces(request)
     if request.keepalived_version < FILES_SINCE:
         for index, check in enumerate(request.checks):
             if check.event and request.mode is not Mode.KILL:
@@ -127,6 +196,37 @@ def _supported(request: Request) -> None:
                     "needs the tracked files of keepalived 2.0.0 or newer; write false, or "
                     "mode: kill",
                 )
+    if request.keepalived_version < SECOND_GENERATION:
+        _ask_for_little(request)
+
+
+def _ask_for_interfaces(request: Request) -> None:
+    for index, node in enumerate(request.nodes):
+        for vip in range(len(request.vips)):
+            if not node.link(vip).interface:
+                below = f".links[{vip}]" if node.links else ""
+                raise ModelError(
+                    f"nodes[{index}]{below}.interface",
+                    f"is missing, and with multicast the adverts go out there; write the "
+                    f"interface of {node.name} that has {node.link(vip).address}",
+                )
+
+
+def _ask_for_little(request: Request) -> None:
+    """What keepalived before 2.0.0 lacks."""
+    if request.preempt_delay % 1:
+        raise ModelError(
+            "preempt_delay",
+            f"is {request.preempt_delay:g}, and keepalived before 2.0.0 knows whole seconds; "
+            f"write {math.ceil(request.preempt_delay)}",
+        )
+    for index, vip in enumerate(request.vips):
+        if vip.sync_group:
+            raise ModelError(
+                f"vips[{index}].sync_group",
+                "needs the sync groups of keepalived 2.0.0 or newer, which track checks; leave "
+                "it out",
+            )
 
 
 def virtual_address(where: str, value: object) -> InterfaceAddress:
@@ -175,27 +275,66 @@ def _router_ids(where: str, value: object) -> tuple[int, ...]:
 
 
 def _nodes(value: object) -> tuple[PlannedNode, ...]:
-    nodes = []
-    for where, item in options.items("nodes", value):
-        node = options.mapping(where, item, ("name", "address", "interface"))
-        interface = node.get("interface") or ""
-        nodes.append(
-            PlannedNode(
-                name=options.word(f"{where}.name", node.get("name")),
-                address=_host_address(f"{where}.address", node.get("address")),
-                interface=options.word(f"{where}.interface", interface) if interface else "",
-            )
-        )
+    nodes = tuple(_node(where, item) for where, item in options.items("nodes", value))
     if len(nodes) < 2:
         given = f"only {nodes[0].name} is given" if nodes else "none is given"
         raise ModelError("nodes", f"{given}; give at least two, or nothing can take over")
     if len(nodes) > MOST_NODES:
         raise ModelError("nodes", f"{len(nodes)} are given; give at most {MOST_NODES}")
     options.unique("nodes", "name", [node.name for node in nodes])
-    options.unique("nodes", "address", [node.address for node in nodes])
-    if len({_family(node.address) for node in nodes}) > 1:
+    owners: dict[str, int] = {}
+    for index, node in enumerate(nodes):
+        for address, option in node.own_addresses():
+            owner = owners.setdefault(address, index)
+            if owner != index:
+                raise ModelError(
+                    f"nodes[{index}].{option}",
+                    f"{address} is given to nodes[{owner}] too; write another",
+                )
+    if len({_family(node.address) for node in nodes if not node.links}) > 1:
         raise ModelError("nodes", "addresses are IPv4 and IPv6; write one family for all nodes")
-    return tuple(nodes)
+    return nodes
+
+
+def _node(where: str, value: object) -> PlannedNode:
+    node = options.mapping(where, value, ("name", "address", "interface", "links"))
+    name = options.word(f"{where}.name", node.get("name"))
+    if node.get("links") is None:
+        link = _link(where, node)
+        return PlannedNode(name, link.address, link.interface)
+    for option in ("address", "interface"):
+        if node.get(option):
+            raise ModelError(
+                f"{where}.{option}",
+                f"is given and so are the links of {name}; write either address and interface, "
+                "or links",
+            )
+    links = tuple(
+        _link(at, options.mapping(at, item, ("address", "interface")))
+        for at, item in options.items(f"{where}.links", node["links"])
+    )
+    if not links:
+        raise ModelError(
+            f"{where}.links", f"is empty for {name}; write one address and interface for each VIP"
+        )
+    places: dict[str, str] = {}
+    for index, link in enumerate(links):
+        place = places.setdefault(link.address, link.interface)
+        if place != link.interface and not ipaddress.ip_address(link.address).is_link_local:
+            raise ModelError(
+                f"{where}.links[{index}].interface",
+                f"is {link.interface or 'missing'}, and {link.address} has "
+                f"{place or 'no interface'} further up; write one interface for one address",
+            )
+    return PlannedNode(name, links[0].address, links[0].interface, links)
+
+
+def _link(where: str, given: Mapping[str, object]) -> Link:
+    interface = given.get("interface") or ""
+    return Link(
+        _host_address(f"{where}.address", given.get("address")),
+        options.word(f"{where}.interface", interface) if interface else "",
+    )
 
 
 def _family(address: str) -> int:
@@ -203,59 +342,138 @@ def _family(address: str) -> int:
 
 
 def _vips(value: object, nodes: Sequence[PlannedNode]) -> tuple[VirtualAddress, ...]:
-    owners = {node.address: node.name for node in nodes}
-    family = _family(nodes[0].address)
-    vips = []
-    for where, item in options.items("vips", value):
-        vip = options.mapping(where, item, ("address", "name", "virtual_router_id"))
-        address = virtual_address(f"{where}.address", vip.get("address"))
-        host = str(address.ip)
-        if host in owners:
-            raise ModelError(
-                f"{where}.address",
-                f"{host} is {owners[host]}'s own address; write one that no host has",
-            )
-        if address.version != family:
-            raise ModelError(
-                f"{where}.address",
-                f"{host} is IPv{address.version} and the nodes' addresses are IPv{family}; adverts "
-                f"need one family: write the nodes' IPv{address.version} addresses, or make a plan "
-                "of its own for this one",
-            )
-        router_id = vip.get("virtual_router_id")
-        vips.append(
-            VirtualAddress(
-                address=str(address),
-                name=options.word(
-                    f"{where}.name", vip.get("name") or "vip_" + re.sub(r"\W", "_", host)
-                ),
-                virtual_router_id=None
-                if router_id is None
-                else options.integer(f"{where}.virtual_router_id", router_id, 1, ROUTER_IDS),
-            )
-        )
-    if not vips:
+    given = list(options.items("vips", value))
+    if not given:
         raise ModelError("vips", "none is given; give at least one like 192.0.2.100/24")
+    for index, node in enumerate(nodes):
+        if node.links and len(node.links) != len(given):
+            raise ModelError(
+                f"nodes[{index}].links",
+                f"has {len(node.links)} for {node.name} and vips has {len(given)}; write one "
+                "address and interface for each of vips, in their order",
+            )
+    vips = tuple(_vip(index, item, nodes) for index, (_where, item) in enumerate(given))
     if len(vips) > ROUTER_IDS:
         raise ModelError("vips", f"{len(vips)} are given; one network has {ROUTER_IDS} router ids")
     options.unique("vips", "address", [vip.address.split("/")[0] for vip in vips])
     options.unique("vips", "name", [vip.name for vip in vips])
-    return tuple(vips)
+    _ask_for_distinct_addresses(vips)
+    groups = [vip.sync_group for vip in vips]
+    for index, group in enumerate(groups):
+        if group and groups.count(group) == 1:
+            raise ModelError(
+                f"vips[{index}].sync_group",
+                f"{group} has no other member; write it for each of the vips that move together, "
+                "or leave it out",
+            )
+    return vips
+
+
+def _vip(index: int, value: object, nodes: Sequence[PlannedNode]) -> VirtualAddress:
+    where = f"vips[{index}]"
+    vip = options.mapping(
+        where,
+        value,
+        (
+            "address",
+            "name",
+            "virtual_router_id",
+            "virtual_ipaddress",
+            "virtual_ipaddress_excluded",
+            "sync_group",
+        ),
+    )
+    address = _free_address(f"{where}.address", vip.get("address"), nodes)
+    for place, node in enumerate(nodes):
+        link = node.link(index)
+        if _family(link.address) == address.version:
+            continue
+        if node.links:
+            raise ModelError(
+                f"nodes[{place}].links[{index}].address",
+                f"{link.address} of {node.name} is IPv{_family(link.address)} and {where} "
+                f"({address.ip}) is IPv{address.version}; write the IPv{address.version} address "
+                f"that the adverts of {node.name} come from",
+            )
+        raise ModelError(
+            f"{where}.address",
+            f"{address.ip} is IPv{address.version} and the nodes' addresses are "
+            f"IPv{_family(link.address)}; adverts need one family: write the nodes' "
+            f"IPv{address.version} addresses, or nodes[].links with an address for each of vips",
+        )
+    router_id = vip.get("virtual_router_id")
+    further = _further(f"{where}.virtual_ipaddress", vip.get("virtual_ipaddress"), nodes)
+    for place, other in enumerate(further):
+        if other.version != address.version:
+            raise ModelError(
+                f"{where}.virtual_ipaddress[{place}]",
+                f"{other.ip} is IPv{other.version} and {address.ip} is IPv{address.version}; the "
+                "adverts have one family: write it in virtual_ipaddress_excluded",
+            )
+    if len(further) >= MOST_ADVERTISED:
+        raise ModelError(
+            f"{where}.virtual_ipaddress",
+            f"has {len(further)} addresses; write at most {MOST_ADVERTISED - 1}, and the others in "
+            "virtual_ipaddress_excluded",
+        )
+    excluded = _further(
+        f"{where}.virtual_ipaddress_excluded", vip.get("virtual_ipaddress_excluded"), nodes
+    )
+    group = vip.get("sync_group") or ""
+    return VirtualAddress(
+        address=str(address),
+        name=options.word(
+            f"{where}.name", vip.get("name") or "vip_" + re.sub(r"\W", "_", str(address.ip))
+        ),
+        virtual_router_id=None
+        if router_id is None
+        else options.integer(f"{where}.virtual_router_id", router_id, 1, ROUTER_IDS),
+        virtual_ipaddress=tuple(map(str, further)),
+        virtual_ipaddress_excluded=tuple(map(str, excluded)),
+        sync_group=options.word(f"{where}.sync_group", group) if group else "",
+    )
+
+
+def _free_address(where: str, value: object, nodes: Sequence[PlannedNode]) -> InterfaceAddress:
+    """A virtual address that no node has as its own."""
+    address = virtual_address(where, value)
+    host = str(address.ip)
+    for node in nodes:
+        if any(own == host for own, _option in node.own_addresses()):
+            raise ModelError(
+                where, f"{host} is {node.name}'s own address; write one that no host has"
+            )
+    return address
+
+
+def _further(
+    where: str, value: object, nodes: Sequence[PlannedNode]
+) -> tuple[InterfaceAddress, ...]:
+    return tuple(
+        _free_address(at, item, nodes)
+        for at, item in options.items(where, [] if value is None else value)
+    )
+
+
+def _ask_for_distinct_addresses(vips: Sequence[VirtualAddress]) -> None:
+    """No address may move with two of the vips, nor twice with one."""
+    seen = {vip.address.split("/")[0]: f"vips[{i}].address" for i, vip in enumerate(vips)}
+    for index, vip in enumerate(vips):
+        for option in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
+            for place, address in enumerate(getattr(vip, option)):
+                host = address.split("/")[0]
+                where = f"vips[{index}].{option}[{place}]"
+                if host in seen:
+                    raise ModelError(where, f"{host} is {seen[host]} too; write it once")
+                seen[host] = where
 
 
 def _checks(where: str, value: object) -> tuple[RankedCheck, ...]:
     checks = []
     for at, item in options.items(where, value, MOST_CHECKS):
-        check = options.mapping(at, item, ("name", "weight", "event"))
-        checks.append(
-            RankedCheck(
-                name=options.word(f"{at}.name", check.get("name")),
-                weight=_weight(f"{at}.weight", check.get("weight", "auto")),
-                event=options.flag(f"{at}.event", check.get("event", False)),
-            )
-        )
+        checks.append(_check(at, item))
     options.unique(where, "name", [check.name for check in checks])
-    files = {check.file_name: check.name for check in checks if check.event}
+    files = {check.file_name: check.name for check in checks if check.event and check.poll}
     for index, name in enumerate(check.name for check in checks):
         if name in files:
             raise ModelError(
@@ -263,6 +481,44 @@ def _checks(where: str, value: object) -> tuple[RankedCheck, ...]:
                 f"{name} is the name of {files[name]}'s tracked file; write another",
             )
     return tuple(checks)
+
+
+def _check(where: str, value: object) -> RankedCheck:
+    given = options.mapping(where, value, ("name", "weight", "event", "effect", "budget", "poll"))
+    effect, budget = given.get("effect"), given.get("budget")
+    check = RankedCheck(
+        name=options.word(f"{where}.name", given.get("name")),
+        weight=_weight(f"{where}.weight", given.get("weight", "auto")),
+        event=options.flag(f"{where}.event", given.get("event", False)),
+        effect=None if effect is None else options.member_of(Effect)(f"{where}.effect", effect),
+        budget=None if budget is None else options.duration(f"{where}.budget", budget),
+        poll=options.flag(f"{where}.poll", given.get("poll", True)),
+    )
+    if not (check.poll or check.event):
+        raise ModelError(
+            f"{where}.poll",
+            f"is false and so is event, so nothing would notice that {check.name} fails; write "
+            "event: true for a tracked file, or poll: true for a script",
+        )
+    if check.effect is Effect.FAULT and check.weight:
+        raise ModelError(
+            f"{where}.weight",
+            f"is {check.weight}, and effect: fault has no weight; write auto, or effect: rank",
+        )
+    if check.effect is Effect.RANK and check.weight == 0:
+        raise ModelError(f"{where}.weight", "is 0, which is a fault; write auto, or effect: fault")
+    return check
+
+
+def _priorities(where: str, value: object) -> tuple[int, ...]:
+    return tuple(options.integer(at, item, 1, 254) for at, item in options.items(where, value))
+
+
+def _preempt_delay(where: str, value: object) -> float:
+    delay = options.seconds(where, value)
+    if delay > LONGEST_PREEMPT_DELAY:
+        raise options.wrong(where, value, f"a number of seconds from 0 to {LONGEST_PREEMPT_DELAY}")
+    return delay
 
 
 def _weight(where: str, value: object) -> int | None:
@@ -292,4 +548,7 @@ _OPTIONS: Mapping[str, Callable[[str, object], Any]] = {
     "vrrp_version": options.vrrp_version,
     "taken_virtual_router_ids": _router_ids,
     "keepalived_version": options.version,
+    "priorities": _priorities,
+    "preempt_delay": _preempt_delay,
+    "multicast": options.flag,
 }

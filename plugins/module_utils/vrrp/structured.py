@@ -268,7 +268,8 @@ def _number(value: float) -> float:
     return int(value) if value == int(value) else value
 
 
-def _track_data(tracks: Iterable[Track]) -> dict[str, object]:
+def track_data(tracks: Iterable[Track]) -> dict[str, object]:
+    """Tracks by the keyword of their block, as an instance or a sync group has them."""
     by_kind: dict[str, list[dict[str, object]]] = {keyword: [] for keyword in _KINDS}
     for track in tracks:
         entry: dict[str, object] = {"name": track.check, "weight": track.weight}
@@ -300,7 +301,7 @@ def instance_data(instance: Instance) -> dict[str, object]:
         "unicast_peer": list(instance.unicast_peer or ()),
         "authentication": authentication
         and {"auth_type": authentication.auth_type, "auth_pass": authentication.auth_pass},
-        **_track_data(instance.tracks),
+        **track_data(instance.tracks),
     }
 
 
@@ -334,7 +335,7 @@ def node_data(node: Node) -> dict[str, object]:
                 "name": group.name,
                 "members": list(group.members),
                 "tracking_weight": group.tracking_weight,
-                **_track_data(group.tracks),
+                **track_data(group.tracks),
             }
             for group in node.sync_groups
         ],

@@ -326,7 +326,7 @@ def test_all_router_ids_can_be_used() -> None:
 def test_timers(options: dict[str, Any], advert: float, poll: Poll | None, bounds: Bounds) -> None:
     plan = drafted(**options)
     assert {one.advert_int for one in instances(plan)} == {advert}
-    assert plan.poll == poll
+    assert {check.poll for check in plan.checks} == ({poll} - {None})
     assert plan.bounds == bounds
 
 
@@ -355,7 +355,7 @@ def test_a_plan_keeps_the_budgets_or_is_refused(
     scripts = [c for c in plan.cluster.nodes[0].checks if c.kind is CheckKind.SCRIPT]
     if version == "2.2.7":
         assert all(check.interval % 1 == 0 and check.timeout % 1 == 0 for check in scripts)
-    assert all(plan.poll and plan.poll.deadline <= check.interval for check in scripts)
+    assert all(check.poll and check.poll.deadline <= check.poll.interval for check in plan.checks)
 
 
 # --- what is said along with a plan --------------------------------------------------------
