@@ -1,4 +1,4 @@
-"""Killing keepalived is not the way to have nopreempt, as the source says: mode fault has it, too."""
+"""nopreempt does not need keepalived killed, as the source says: mode fault has it, too."""
 
 from __future__ import annotations
 

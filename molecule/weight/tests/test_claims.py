@@ -160,12 +160,12 @@ def freeze_in_turn(told, lbs):
         told.holders[f"{side} was frozen"] = told.now()
 
 
-@pytest.mark.parametrize(("name", "stage"), itertools.product(CLAIM_7, STAGES))
+@pytest.mark.parametrize(("name", "stage"), [*itertools.product(CLAIM_7, STAGES)])
 def test_nopreempt_with_weights_by_placement(history, name, stage):
     assert history.holders[stage][name] == CLAIM_7[name].holders[STAGES.index(stage)]
 
 
-@pytest.mark.parametrize(("name", "stage"), itertools.product(SOURCES, STAGES))
+@pytest.mark.parametrize(("name", "stage"), [*itertools.product(SOURCES, STAGES)])
 def test_configurations_of_the_source(history, name, stage):
     assert history.holders[stage][name] == SOURCES[name].holders[STAGES.index(stage)]
 
