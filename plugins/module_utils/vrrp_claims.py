@@ -70,20 +70,20 @@ def strangers(
     wanted: Iterable[Claim],
     answers: Iterable[tuple[str, Answer]],
     adverts: Iterable[tuple[str, bytes, Advert]],
-    member_macs: Collection[str],
-    member_addresses: Collection[str],
+    members: Collection[str],
 ) -> tuple[Stranger, ...]:
     """Who answers for a claimed address, or uses a claimed id, and is no member.
 
-    ``answers`` are (interface, answer), ``adverts`` (interface, sender's MAC, advert).
+    ``answers`` are (interface, answer), ``adverts`` (interface, sender's MAC, advert), ``members``
+    Ethernet and IP addresses.
     """
     wanted = tuple(wanted)
     heard = tuple(adverts)
-    macs = {mac.lower() for mac in member_macs}
+    known = {mark.lower() for mark in members}
     found = [
         _who_answers(interface, answer)
         for interface, answer in answers
-        if mac_text(answer.mac) not in macs
+        if mac_text(answer.mac) not in known
         and any(
             claim.interface == interface and str(answer.address) in claim.addresses
             for claim in wanted
@@ -94,7 +94,7 @@ def strangers(
     found += [
         _who_advertises(interface, mac, advert, taken)
         for interface, mac, advert in heard
-        if str(advert.source) not in member_addresses
+        if str(advert.source) not in known
         and any(
             claim.interface == interface
             and claim.family == advert.source.version

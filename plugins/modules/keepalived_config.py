@@ -97,6 +97,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+action:
+  description:
+    - What brings the file into force; V(none), V(reload) or V(restart). It is left to the caller.
+  returned: always
+  type: str
+  sample: reload
 cluster_wide:
   description:
     - The changes that all nodes must make at once. While only some have made them, both the former
@@ -107,8 +113,8 @@ cluster_wide:
   sample: ['VI_1: virtual_router_id: 51 -> 52']
 restart_required:
   description:
-    - The changes that keepalived makes at a start only. Where there are some, a reload leaves the
-      former configuration in force; where there is none, it does.
+    - The changes that keepalived makes at a start only. On a reload it refuses the whole file for
+      the sake of most of them.
   returned: always
   type: list
   elements: str
@@ -324,11 +330,13 @@ def main():
     before = read(module, dest)
     config_id = platform.node().split(".")[0]
     former = before.decode("utf-8", "surrogateescape")
+    restart = restart_required(former, text, config_id) if before else ()
     result = {
         "changed": before != content or not os.path.exists(dest),
         "dest": dest,
+        "action": "none",
         "cluster_wide": cluster_wide(former, text, config_id),
-        "restart_required": restart_required(former, text, config_id) if before else [],
+        "restart_required": restart,
     }
     if module._diff:
         result["diff"] = {
@@ -349,6 +357,8 @@ def main():
 
     if os.path.exists(dest):
         result["changed"] = set_attributes(module, dest, result["changed"])
+    if result["changed"]:
+        result["action"] = "restart" if restart else "reload"
     module.exit_json(**result)
 
 

@@ -41,13 +41,10 @@ options:
         type: list
         elements: str
         default: []
-  member_addresses:
-    description: Addresses of the cluster's own hosts, which may send adverts.
-    type: list
-    elements: str
-    default: []
-  member_macs:
-    description: Ethernet addresses of the cluster's own hosts, which may have a virtual address.
+  members:
+    description:
+      - Ethernet and IP addresses of the cluster's own hosts, which may have a virtual address and
+        send adverts.
     type: list
     elements: str
     default: []
@@ -79,8 +76,7 @@ EXAMPLES = r"""
       - interface: eth0
         virtual_router_id: 51
         addresses: [192.0.2.100]
-    member_addresses: [192.0.2.11, 192.0.2.12]
-    member_macs: ['52:54:00:00:00:0b', '52:54:00:00:00:0c']
+    members: [192.0.2.11, '52:54:00:00:00:0b', 192.0.2.12, '52:54:00:00:00:0c']
   register: probe
 
 - name: Stop where there is one
@@ -123,6 +119,24 @@ holders:
   returned: always
   type: dict
   sample: {192.0.2.100: ['52:54:00:00:00:0b']}
+masters:
+  description: Who said to be master of a claimed virtual router id, members among them.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    interface:
+      description: The interface it was heard on.
+      type: str
+      sample: eth0
+    address:
+      description: Where its adverts come from.
+      type: str
+      sample: 192.0.2.11
+    virtual_router_id:
+      description: The virtual router id.
+      type: int
+      sample: 51
 """
 
 import ctypes
@@ -284,6 +298,19 @@ def holders(claims, answers):
     return {address: sorted(macs) for address, macs in found.items()}
 
 
+def masters(claims, adverts):
+    """Return who advertises a claimed virtual router id. One that steps down says priority 0."""
+    claimed = {(claim.interface, claim.family, claim.virtual_router_id) for claim in claims}
+    heard = {
+        (interface, str(advert.source), advert.virtual_router_id)
+        for interface, _mac, advert in adverts
+        if advert.priority
+        and (interface, advert.source.version, advert.virtual_router_id) in claimed
+    }
+    names = ("interface", "address", "virtual_router_id")
+    return [dict(zip(names, one)) for one in sorted(heard)]
+
+
 def read_claim(module, number, entry):
     """Return an entry of the option as a claim."""
     try:
@@ -313,8 +340,7 @@ def main():
                     "addresses": {"type": "list", "elements": "str", "default": []},
                 },
             },
-            "member_addresses": {"type": "list", "elements": "str", "default": []},
-            "member_macs": {"type": "list", "elements": "str", "default": []},
+            "members": {"type": "list", "elements": "str", "default": []},
             "seconds": {"type": "float", "default": 1.5},
         },
         supports_check_mode=True,
@@ -331,13 +357,12 @@ def main():
         module.fail_json(msg=f"the network cannot be asked: {error}")
     answers = [(ear.interface, answer) for ear in ears for answer in ear.answers if answer]
     adverts = [(ear.interface, mac, advert) for ear in ears for mac, advert in ear.adverts]
-    found = strangers(
-        claims, answers, adverts, module.params["member_macs"], module.params["member_addresses"]
-    )
+    found = strangers(claims, answers, adverts, module.params["members"])
     module.exit_json(
         changed=False,
         strangers=[dataclasses.asdict(one) for one in found],
         holders=holders(claims, answers),
+        masters=masters(claims, adverts),
     )
 
 

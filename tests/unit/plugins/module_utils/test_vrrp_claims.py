@@ -79,7 +79,7 @@ def advert(**settings: Any) -> Advert:
 
 def test_a_stranger_answers() -> None:
     answer = Answer(ip_address("192.0.2.100"), STRANGER)
-    (found,) = strangers([CLAIM], [("eth0", answer)] * 3, [], [MEMBER], [])
+    (found,) = strangers([CLAIM], [("eth0", answer)] * 3, [], [MEMBER])
     assert (found.kind, found.address, found.mac) == ("address", "192.0.2.100", "02:00:00:00:00:63")
     assert found.message == (
         "address: 192.0.2.100 is in use on eth0 already, by 02:00:00:00:00:63, which is none of "
@@ -91,7 +91,7 @@ def test_a_stranger_advertises() -> None:
     heard = advert(addresses=(ip_address("192.0.2.50"),))
     other = advert(virtual_router_id=52)
     said = [("eth0", STRANGER, one) for one in (heard, other, heard)]
-    (found,) = strangers([CLAIM], [], said, [MEMBER], ["192.0.2.1"])
+    (found,) = strangers([CLAIM], [], said, [MEMBER, "192.0.2.1"])
     assert (found.kind, found.address, found.mac) == (
         "virtual_router_id",
         "192.0.2.99",
@@ -106,7 +106,7 @@ def test_a_stranger_advertises() -> None:
 def test_the_last_id_is_followed_by_the_first() -> None:
     claim = Claim("eth0", 4, 255, ())
     said = [("eth0", STRANGER, advert(virtual_router_id=255))]
-    (found,) = strangers([claim], [], said, [], [])
+    (found,) = strangers([claim], [], said, [])
     assert found.message.endswith("such as 1.")
 
 
@@ -128,4 +128,4 @@ HARMLESS = {
 
 @pytest.mark.parametrize(("answers", "adverts"), HARMLESS.values(), ids=HARMLESS)
 def test_no_stranger(answers: list[Any], adverts: list[Any]) -> None:
-    assert strangers([CLAIM], answers, adverts, [MEMBER.upper()], ["192.0.2.1"]) == ()
+    assert strangers([CLAIM], answers, adverts, [MEMBER.upper(), "192.0.2.1"]) == ()

@@ -238,10 +238,15 @@ def test_what_a_change_takes(host: Host) -> None:
     host.run()
     result = host.run("instance blue\n" + GOOD.replace("100", "90"))
     assert result["restart_required"] == ["instance: off -> blue"]
-    assert result["cluster_wide"] == []
+    assert (result["action"], result["cluster_wide"]) == ("restart", [])
     result = host.run("instance blue\n" + GOOD.replace("priority 100", "virtual_router_id 9"))
-    assert result["restart_required"] == []
+    assert (result["action"], result["restart_required"]) == ("reload", [])
     assert [line.split(" -> ")[1] for line in result["cluster_wide"]] == ["9"]
+
+
+def test_what_no_change_takes(host: Host) -> None:
+    host.run()
+    assert host.run()["action"] == "none"
 
 
 def test_asked_without_a_test(host: Host) -> None:
