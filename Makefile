@@ -70,10 +70,11 @@ differential-short: venv
 	$(DIFFERENTIAL) --release bookworm --budget 120
 	$(DIFFERENTIAL) --release trixie --budget 60
 
-bench: venv ## Figures: the search, and the health endpoint against the source's script
+bench: venv ## Figures: the search, the health endpoint and failover against the source's (an hour)
 	python bench/explore.py
 	tools/packages xinetd systemd util-linux
 	$(SUDO) python bench/mycat_status.py
+	python bench/failover.py
 
 test: check sanity ## Everything
 	$(MAKE) differential-short

@@ -28,7 +28,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,19 +77,18 @@ def play(what: str, playbook: str, **variables: object) -> None:
     (WORK / "inventory.yml").write_text(
         json.dumps({"all": {"vars": connection, "children": inventory}}), encoding="utf-8"
     )
-    with LOG.open("a", encoding="utf-8") as log:
-        done = subprocess.run(
-            [
-                *("ansible-playbook", f"--inventory={WORK / 'inventory.yml'}"),
-                *(f"--extra-vars={json.dumps(variables)}", playbook),
-            ],
-            cwd=ROOT,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-            check=False,
-        )
-    if done.returncode:
+    command = ["ansible-playbook", f"--inventory={WORK / 'inventory.yml'}"]
+    command += [f"--extra-vars={json.dumps(variables)}", playbook]
+    settings = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    with LOG.open("a", encoding="utf-8") as log, subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=settings, text=True
+    ) as running:
+        assert running.stdout
+        for line in running.stdout:
+            log.write(line)
+            if line.startswith("PLAY ["):
+                say("  " + line.split("[")[1].split("]")[0])
+    if running.returncode:
         tail = "\n".join(LOG.read_text(encoding="utf-8").splitlines()[-30:])
         raise SystemExit(f"{playbook} failed; the end of {LOG}:\n{tail}")
 
@@ -132,17 +131,6 @@ STOPPED, LOST, BACK = "keepalived stopped", "node lost", "switch back"
 FAULT, PREFERRED, PAIR = "defaults (fault, sticky)", "fault, preferred", "source's weight pair"
 SET_UPS = [
     SetUp(FAULT, {IDLE: 3, KILLED: 3, STOPPED: 3, LOST: 6, HUNG: 5}),
-    SetUp(PREFERRED, {BACK: 8}, {"mycat_ha_preempt": "preferred"}, preempts=True),
-    SetUp(
-        "weight",
-        {KILLED: 6, STOPPED: 3, LOST: 6, HUNG: 9},
-        {"mycat_ha_failover_mode": "weight", "mycat_ha_failover_budget": "6"},
-    ),
-    SetUp(
-        "kill",
-        {KILLED: 3, STOPPED: 3, LOST: 6, HUNG: PATIENCE},
-        {"mycat_ha_failover_mode": "kill"},
-    ),
     SetUp(
         PAIR,
         {KILLED: 17, BACK: 17, STOPPED: 4, LOST: 6, HUNG: PATIENCE},
@@ -150,6 +138,17 @@ SET_UPS = [
         preempts=True,
     ),
     SetUp("source's example", {KILLED: PATIENCE}, nodes=source.EXAMPLE, preempts=True),
+    SetUp(PREFERRED, {BACK: 8}, {"mycat_ha_preempt": "preferred"}, preempts=True),
+    SetUp(
+        "weight",
+        {KILLED: 4, STOPPED: 3, LOST: 6, HUNG: 6},
+        {"mycat_ha_failover_mode": "weight"},
+    ),
+    SetUp(
+        "kill",
+        {KILLED: 3, STOPPED: 3, LOST: 6, HUNG: PATIENCE},
+        {"mycat_ha_failover_mode": "kill"},
+    ),
 ]
 
 
@@ -284,9 +283,11 @@ def observe(pair: Pair, event: str, runs: int) -> list[float]:
         if event == BACK:
             move_away(pair, target)
         pair.await_phase((run + 0.5) / runs)
-        outage = measure(CLIENT, VIP, lambda host=target: happen(host), wait + 1)
+        try:
+            outage = measure(CLIENT, VIP, lambda host=target: happen(host), wait + 1)
+        finally:
+            mend(target)
         outages.append(outage.outage_s)
-        mend(target)
         say(f"{pair.set_up.title}: {event}: {duration(outage.outage_s)} ({run + 1} of {runs})")
     return outages
 
@@ -438,7 +439,16 @@ def main() -> int:
     report(figures, bounds, soaked, kept)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(
-        json.dumps({"outages_s": figures, "bounds_s": bounds, "soak": soaked}, indent=2) + "\n",
+        json.dumps(
+            {
+                "outages_s": figures,
+                "bounds_s": bounds,
+                "soak": soaked,
+                "targets": [{**asdict(target), "held": target.held} for target in kept],
+            },
+            indent=2,
+        )
+        + "\n",
         encoding="utf-8",
     )
     return int(bool(soaked.get("moves")) or not all(target.held for target in kept))

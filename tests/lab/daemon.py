@@ -79,7 +79,8 @@ def own_keepalived(configurations: Mapping[Host, str], start: bool = True) -> It
     daemons = Keepalived()
     try:
         for host, text in configurations.items():
-            host.run("systemctl", "stop", "keepalived")
+            # Masked, or an HAProxy that wants it (mode kill) would start it.
+            host.run("systemctl", "mask", "--runtime", "--now", "keepalived")
             write(host, _CONFIGURATION, text, mode="600")
         if start:
             for host in configurations:
@@ -89,6 +90,7 @@ def own_keepalived(configurations: Mapping[Host, str], start: bool = True) -> It
         for host in configurations:
             daemons.stop(host)
             host.run("rm", "-f", _CONFIGURATION)
+            host.run("systemctl", "unmask", "--runtime", "keepalived")
             host.run("systemctl", "start", "keepalived")
 
 
