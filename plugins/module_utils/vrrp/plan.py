@@ -329,6 +329,7 @@ def _rank(request: Request) -> _Ranks:
     weighted = _is_weighted(request)
     bases = request.priorities or _bases(len(request.nodes), request.preempt, weighted)
     gap = max(bases) - min(bases)
+    _ask_for_sticky(request, gap, weighted)
     weights: tuple[int, ...] = ()
     if request.mode is Mode.KILL:
         _without_ranks(request)
@@ -341,7 +342,6 @@ def _rank(request: Request) -> _Ranks:
         needed = _priorities(request.checks, weights, gap)
         if needed > max(bases):
             raise _out_of_priorities(request, gap, needed)
-    _ask_for_sticky(request, gap, weighted)
     _ask_for_harmless_delay(request, weighted)
     return _Ranks(weights, bases, given=bool(request.priorities))
 
@@ -532,8 +532,8 @@ def _timers(request: Request, ranks: _Ranks) -> _Timers:
     for shortest in (STURDY_ADVERT, 0.0):
         for shared in polls if shares else polls[:1]:
             for advert in _adverts(request):
-                timers = _kept(request, ranks, advert, shared, polls)
-                if advert >= shortest and timers:
+                timers = advert >= shortest and _kept(request, ranks, advert, shared, polls)
+                if timers:
                     return timers
     raise _refusal(request, ranks)
 

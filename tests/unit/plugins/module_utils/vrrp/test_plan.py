@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any, Iterator
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import explore, priority
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election, explore, priority
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import plan as plan_module
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import finding
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
@@ -410,6 +410,230 @@ def test_a_hundred_nodes() -> None:
     assert [one.priority for one in instances(plan)] == list(range(254, 154, -1))
 
 
+# --- checks that rank next to checks that are faults ---------------------------------------
+
+RANKED = {"name": "backends", "effect": "rank", "budget": 5}
+MAINTENANCE = {"name": "maintenance", "event": True, "poll": False}
+MIXED = [HAPROXY, MAINTENANCE, RANKED]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize(
+    ("preempt", "gap"), [pytest.param("sticky", 0, id="sticky"), pytest.param("preferred", 1)]
+)
+def test_a_rank_next_to_a_fault(count: int, preempt: str, gap: int) -> None:
+    plan = planned(count, preempt=preempt, checks=MIXED)
+    bases = [one.priority for one in instances(plan)]
+    assert bases == [254 - gap * place for place in range(count)]
+    assert not any(one.nopreempt for one in instances(plan))
+    assert {one.advert_int for one in instances(plan)} == {1.0}
+    assert weights(plan) == {
+        ("track_script", "haproxy"): 0,
+        ("track_script", "backends"): bases[-1] - bases[0] - 1,
+        ("track_file", "haproxy_process"): 0,
+        ("track_file", "maintenance"): 0,
+    }
+    found = explore.explore(plan.cluster)
+    assert found.proven
+    assert found.violations == ()
+    assert bool(found.needless_moves) == (preempt == "preferred")
+
+
+def held_after(plan: Plan, *events: election.Event) -> list[str]:
+    """Who holds the address after each event, all nodes started in order before."""
+    state = election.initial(plan.cluster)
+    held = []
+    for event in (*(election.KeepalivedStarts(n.name) for n in plan.cluster.nodes), *events):
+        state = election.apply(plan.cluster, state, event)
+        (names,) = election.holders(plan.cluster, state).values()
+        held.append("".join(sorted(names)))
+    return held[len(plan.cluster.nodes) :]
+
+
+def test_a_node_that_sees_no_backend_is_better_than_none() -> None:
+    plan = planned(checks=MIXED)
+    fails, passes = election.CheckFails, election.CheckRecovers
+    assert held_after(
+        plan,
+        fails("lb2", "backends"),
+        fails("lb1", "backends"),
+        fails("lb1", "haproxy_process"),
+        passes("lb1", "haproxy_process"),
+        passes("lb1", "backends"),
+        fails("lb1", "maintenance"),
+        fails("lb2", "haproxy"),
+    ) == ["lb1", "lb1", "lb2", "lb2", "lb1", "lb2", ""]
+
+
+def test_a_budget_of_its_own_binds_the_timers_for_that_check_alone() -> None:
+    plan = planned(checks=MIXED)
+    assert plan.bounds == Bounds(0.058, 1.508, 0.008, 3.008)
+    assert [(check.check.name, check.bound) for check in plan.checks] == [
+        ("haproxy", 1.508),
+        ("maintenance", 0.058),
+        ("backends", 4.508),
+    ]
+    patient = planned(checks=[HAPROXY, {**RANKED, "budget": 7}])
+    assert [check.poll and check.poll.fall for check in patient.checks] == [1, 3]
+    hasty = planned(checks=[HAPROXY, {**RANKED, "budget": 2}])
+    assert (hasty.checks[1].bound, instances(hasty)[0].advert_int) == (1.973, 0.29)
+
+
+def test_bounds_where_every_check_has_a_budget_of_its_own() -> None:
+    plan = planned(checks=[{**HAPROXY, "budget": 3}, RANKED], failover_budget=0.001)
+    assert (plan.bounds.check_failure_event, plan.bounds.check_failure_poll) == (None, None)
+    assert [check.poll and check.poll.fall for check in plan.checks] == [2, 1]
+
+
+def test_a_file_without_a_script() -> None:
+    plan = planned(checks=[MAINTENANCE])
+    assert weights(plan) == {("track_file", "maintenance"): 0}
+    assert plan.bounds == Bounds(0.062, None, 0.012, 3.012)
+
+
+def test_data_of_checks_with_bounds() -> None:
+    assert [
+        (item["name"], item["kind"], item["bound"])
+        for item in planned(checks=MIXED).as_data()["checks"]
+    ] == [
+        ("haproxy", "track_script", 1.508),
+        ("backends", "track_script", 4.508),
+        ("haproxy_process", "track_file", 0.058),
+        ("maintenance", "track_file", 0.058),
+    ]
+
+
+# --- links, families and sync groups -------------------------------------------------------
+
+
+def two_families(count: int = 2, falling: bool = False) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": f"lb{i}",
+            "links": [
+                {"address": f"192.0.2.{10 + i}", "interface": "eth0"},
+                {"address": f"2001:db8::{20 - i if falling else i}", "interface": "eth0"},
+            ],
+        }
+        for i in range(1, count + 1)
+    ]
+
+
+VIP4 = {"address": "192.0.2.150/24", "virtual_router_id": 51}
+VIP6 = {"address": "2001:db8::150/64", "virtual_router_id": 51}
+GROUP = [{**VIP4, "sync_group": "front"}, {**VIP6, "sync_group": "front"}]
+
+
+def test_links_are_where_adverts_come_from_and_go_to() -> None:
+    plan = planned(nodes=two_families(3), vips=[VIP4, VIP6])
+    sides = [
+        (i.interface, i.unicast_src_ip, i.unicast_peer) for i in plan.cluster.nodes[1].instances
+    ]
+    assert sides == [
+        ("eth0", "192.0.2.12", ("192.0.2.11", "192.0.2.13")),
+        ("eth0", "2001:db8::2", ("2001:db8::1", "2001:db8::3")),
+    ]
+    assert router_ids(plan) == [51, 51]
+
+
+def test_one_router_id_on_two_interfaces() -> None:
+    names = [
+        {
+            "name": f"lb{i}",
+            "links": [
+                {"address": f"192.0.2.{i}", "interface": "eth0"},
+                {"address": f"198.51.100.{i}", "interface": "eth1"},
+            ],
+        }
+        for i in (1, 2)
+    ]
+    both = [VIP4, {"address": "198.51.100.9/24", "virtual_router_id": 51}]
+    assert router_ids(planned(nodes=names, vips=both)) == [51, 51]
+    names[1]["links"][1]["interface"] = "ens3"
+    error = refusal(nodes=names, vips=both)
+    assert error
+    assert (error.where, "51 is that of vips[0] too" in error.problem) == (
+        "vips[1].virtual_router_id",
+        True,
+    )
+
+
+@pytest.mark.parametrize("checks", [[HAPROXY], MIXED], ids=["faults", "mixed"])
+@pytest.mark.parametrize("preempt", ["sticky", "preferred"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_sync_group_moves_as_one(checks: list[dict[str, Any]], preempt: str, count: int) -> None:
+    plan = planned(nodes=two_families(count), vips=GROUP, checks=checks, preempt=preempt)
+    found = explore.explore(plan.cluster)
+    assert found.proven
+    assert found.violations == ()
+    # Weights that instances of a group track are dropped: the group has to.
+    (group,) = plan.cluster.nodes[0].sync_groups
+    assert {track.check for track in group.tracks} == {
+        check.name for check in plan.cluster.nodes[0].checks
+    }
+    for node in plan.cluster.nodes:
+        assert len({one.priority for one in node.instances}) == 1
+        assert not any(one.tracks for one in node.instances)
+        for instance in node.instances:
+            assert priority.counting_tracks(node, instance) == group.tracks
+    assert all(len({outcome.holders[i][1] for i in (0, 1)}) == 1 for outcome in found.outcomes)
+
+
+def test_data_of_sync_groups() -> None:
+    (group,) = planned(nodes=two_families(), vips=GROUP).as_data()["sync_groups"]
+    assert (group["name"], group["group"]) == ("front", ["vip_192_0_2_150", "vip_2001_db8__150"])
+    assert group["track_file"] == [{"name": "haproxy_process", "weight": 0}]
+    assert planned().as_data()["sync_groups"] == []
+
+
+def test_a_sync_group_is_one_when_addresses_are_spread() -> None:
+    three = [{**vip, "sync_group": "front"} for vip in vips(2)] + vips(3)[2:]
+    orders = [[one.priority for one in instances(drafted(vips=three), vip)] for vip in range(3)]
+    assert orders == [[254, 253], [254, 253], [253, 254]]
+    assert [f.id for f in planned(vips=three[:2]).report.findings] == []
+
+
+def test_further_addresses_move_along() -> None:
+    vip = {
+        **VIP4,
+        "virtual_ipaddress": ["192.0.2.151/24"],
+        "virtual_ipaddress_excluded": ["2001:db8::7/64"],
+    }
+    plan = planned(vips=[vip])
+    instance = instances(plan)[0]
+    assert instance.virtual_ipaddress == ("192.0.2.150/24", "192.0.2.151/24")
+    assert instance.virtual_ipaddress_excluded == ("2001:db8::7/64",)
+    held = {outcome.failures: dict(outcome.holders) for outcome in plan.report.outcomes}[
+        election.NodeLost("lb1"),
+    ]
+    assert held == dict.fromkeys(("192.0.2.150", "192.0.2.151", "2001:db8::7"), ("lb2",))
+
+
+def test_multicast() -> None:
+    named = [{**node, "interface": "eth0"} for node in nodes()]
+    plan = planned(nodes=named, multicast=True)
+    assert {(i.unicast_src_ip, i.unicast_peer, i.interface) for i in instances(plan)} == {
+        (None, None, "eth0")
+    }
+
+
+def test_given_priorities() -> None:
+    plan = planned(2, 2, priorities=[200, 220], preempt="preferred", checks=MIXED)
+    assert [[one.priority for one in instances(plan, vip)] for vip in (0, 1)] == [[200, 220]] * 2
+    assert weights(plan)["track_script", "backends"] == -21
+    assert plan.bounds.clean_stop == 0.219
+    assert [f.id for f in planned(priorities=[200, 200]).report.findings] == ["equal-priority"]
+
+
+@pytest.mark.parametrize("mode", ["fault", "kill"])
+def test_a_delay_before_an_address_returns(mode: str) -> None:
+    plan = planned(3, mode=mode, preempt="preferred", preempt_delay=30)
+    assert {one.preempt_delay for one in instances(plan)} == {30.0}
+    found = explore.explore(plan.cluster)
+    assert found.proven
+    assert found.violations == ()
+
+
 # --- what is refused -----------------------------------------------------------------------
 
 
@@ -529,6 +753,75 @@ def test_a_hundred_nodes() -> None:
             "no router id is left",
             id="no-router-id-left",
         ),
+        pytest.param(
+            {"checks": [HAPROXY, {**RANKED, "budget": 1}]},
+            "checks[1].budget",
+            "1 s cannot be kept: backends is felt for 1.131 s with the shortest timers; write at "
+            "least 1.131, or effect: fault, or use keepalived 2.3.2",
+            id="budget-of-a-check",
+        ),
+        pytest.param(
+            {"checks": [RANKED, HAPROXY]},
+            "checks[0].weight",
+            "or list it first",
+            id="fault-after-rank",
+        ),
+        *(
+            pytest.param(
+                {"mode": "kill", "checks": [{"name": "haproxy", **field}]},
+                f"checks[0].{next(iter(field))}",
+                "mode kill tracks nothing",
+                id=f"kill-{next(iter(field))}",
+            )
+            for field in (
+                {"effect": "rank"},
+                {"budget": 5},
+                {"poll": False, "event": True},
+            )
+        ),
+        pytest.param(
+            {"priorities": [200, 100], "checks": MIXED},
+            "priorities",
+            "write one number for all nodes, or preempt: preferred",
+            id="priorities-that-are-not-sticky",
+        ),
+        pytest.param(
+            {"priorities": [20, 10], "preempt": "preferred", "checks": MIXED},
+            "priorities",
+            "the lowest is 10 and failed checks take away up to 11, which would end below 1; write "
+            "at least 12 as the lowest",
+            id="priorities-too-low",
+        ),
+        pytest.param(
+            {"priorities": [254, 10], "preempt": "preferred", "checks": MIXED},
+            "priorities",
+            "take away up to 245, which would end below 1; leave them out",
+            id="priorities-too-far-apart",
+        ),
+        pytest.param(
+            {"preempt_delay": 5},
+            "preempt_delay",
+            "with preempt: sticky none returns; write 0, or preempt: preferred",
+            id="delay-of-nothing",
+        ),
+        pytest.param(
+            {"preempt_delay": 5, "preempt": "preferred", "checks": MIXED},
+            "preempt_delay",
+            "would leave clients without service for 5 s",
+            id="delay-of-failover",
+        ),
+        pytest.param(
+            {"nodes": two_families(falling=True), "vips": GROUP, "checks": MIXED},
+            "vips[1].sync_group",
+            "front would wait for itself",
+            id="sync-group-with-crossing-winners",
+        ),
+        pytest.param(
+            {"nodes": two_families(), "vips": GROUP, "checks": MIXED, "multicast": True},
+            "vips[1].sync_group",
+            "front would wait for itself",
+            id="sync-group-by-multicast",
+        ),
     ],
 )
 def test_refusals(options: dict[str, Any], where: str, says: str) -> None:
@@ -536,6 +829,36 @@ def test_refusals(options: dict[str, Any], where: str, says: str) -> None:
         drafted(**options)
     assert raised.value.where == where
     assert says in raised.value.problem
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"priorities": [12, 2], "preempt": "sticky"}, id="low-without-weights"),
+        pytest.param(
+            {"priorities": [21, 12], "preempt": "preferred", "checks": MIXED}, id="just-enough"
+        ),
+        pytest.param({"priorities": [200, 200], "checks": MIXED}, id="equal-is-sticky"),
+        pytest.param(
+            {"nodes": two_families(falling=True), "vips": GROUP}, id="crossing-without-weights"
+        ),
+        pytest.param(
+            {
+                "nodes": two_families(falling=True),
+                "vips": GROUP,
+                "checks": MIXED,
+                "preempt": "preferred",
+            },
+            id="crossing-with-an-order",
+        ),
+        pytest.param(
+            {"nodes": two_families(falling=True), "vips": [VIP4, VIP6], "checks": MIXED},
+            id="crossing-without-a-group",
+        ),
+    ],
+)
+def test_near_misses_are_planned(options: dict[str, Any]) -> None:
+    assert planned(**{"failover_budget": 5, "checks": [HAPROXY], **options})
 
 
 # --- the data ------------------------------------------------------------------------------

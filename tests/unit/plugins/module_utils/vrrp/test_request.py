@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import (
+    Effect,
+    Link,
     Mode,
     PlannedNode,
     Preempt,
@@ -24,6 +26,8 @@ from hypothesis import strategies as st
 LB1 = {"name": "lb1", "address": "192.0.2.11"}
 LB2 = {"name": "lb2", "address": "192.0.2.12"}
 VIP = {"address": "192.0.2.100/24"}
+LINK = {"address": "192.0.2.12", "interface": "eth0"}
+LINKED = {"name": "lb2", "links": [LINK]}
 PAIR: dict[str, Any] = {"nodes": [LB1, LB2], "vips": [VIP]}
 
 
@@ -70,6 +74,48 @@ def test_everything_that_is_given_is_read() -> None:
         taken_virtual_router_ids=(1, 255),
         keepalived_version=(2, 3, 2),
     )
+
+
+def test_links_may_stand_beside_an_address() -> None:
+    request = read_request({**PAIR, "nodes": [LB1, LINKED]})
+    assert request.nodes == (
+        PlannedNode("lb1", "192.0.2.11"),
+        PlannedNode("lb2", "192.0.2.12", "eth0", (Link("192.0.2.12", "eth0"),)),
+    )
+
+
+def test_what_a_check_can_say() -> None:
+    request = read_request(
+        {
+            **PAIR,
+            "checks": [
+                {"name": "a", "effect": "rank", "budget": 5},
+                {"name": "b", "event": True, "poll": False},
+            ],
+        }
+    )
+    assert request.checks == (
+        RankedCheck("a", effect=Effect.RANK, budget=5.0),
+        RankedCheck("b", event=True, poll=False),
+    )
+    assert [check.file_name for check in request.checks] == ["a_process", "b"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "effect", "mode", "ranked"),
+    [
+        (None, None, Mode.FAULT, False),
+        (None, None, Mode.WEIGHT, True),
+        (None, Effect.RANK, Mode.FAULT, True),
+        (None, Effect.FAULT, Mode.WEIGHT, False),
+        (0, None, Mode.WEIGHT, False),
+        (-3, None, Mode.FAULT, True),
+    ],
+)
+def test_what_makes_a_check_rank(
+    weight: int | None, effect: Effect | None, mode: Mode, ranked: bool
+) -> None:
+    assert RankedCheck("a", weight, effect=effect).is_ranked(mode) is ranked
 
 
 @pytest.mark.parametrize("weight", ["auto", None])
@@ -268,6 +314,172 @@ def test_addresses_that_look_odd_and_are_fine(address: str) -> None:
             "has 101 items; write at most 100",
             id="checks",
         ),
+        pytest.param(
+            {"nodes": [LB1, {**LINKED, "address": "192.0.2.12"}]},
+            "nodes[1].address",
+            "is given and so are the links of lb2",
+            id="address-and-links",
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LINKED, "links": [LINK, LINK]}]},
+            "nodes[1].links",
+            "has 2 for lb2 and vips has 1; write one address and interface for each",
+            id="links-and-vips",
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LINKED, "links": []}]}, "nodes[1].links", "is empty", id="no-link"
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LINKED, "links": [{"address": "192.0.2.12", "mac": 1}]}]},
+            "nodes[1].links[0].mac",
+            "is not known here",
+            id="unknown-key-of-link",
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LINKED, "links": [{"address": "192.0.2.11"}]}]},
+            "nodes[1].links[0].address",
+            "192.0.2.11 is given to nodes[0] too",
+            id="link-twice",
+        ),
+        pytest.param(
+            {
+                "nodes": [LB1, {**LINKED, "links": [LINK, {**LINK, "interface": "eth1"}]}],
+                "vips": [VIP, {"address": "192.0.2.101/24"}],
+            },
+            "nodes[1].links[1].interface",
+            "is eth1, and 192.0.2.12 has eth0 further up",
+            id="link-on-two-interfaces",
+        ),
+        pytest.param(
+            {"nodes": [LB1, {**LINKED, "links": [{"address": "2001:db8::1"}]}]},
+            "nodes[1].links[0].address",
+            "2001:db8::1 of lb2 is IPv6 and vips[0] (192.0.2.100) is IPv4",
+            id="family-of-link",
+        ),
+        pytest.param(
+            {"vips": [{**VIP, "virtual_ipaddress": ["2001:db8::9/64"]}]},
+            "vips[0].virtual_ipaddress[0]",
+            "write it in virtual_ipaddress_excluded",
+            id="family-of-further-address",
+        ),
+        pytest.param(
+            {"vips": [{**VIP, "virtual_ipaddress": [f"192.0.2.{i}/24" for i in range(110, 130)]}]},
+            "vips[0].virtual_ipaddress",
+            "has 20 addresses; write at most 19",
+            id="too-many-further-addresses",
+        ),
+        pytest.param(
+            {"vips": [{**VIP, "virtual_ipaddress": ["192.0.2.11/24"]}]},
+            "vips[0].virtual_ipaddress[0]",
+            "192.0.2.11 is lb1's own address",
+            id="own-further-address",
+        ),
+        pytest.param(
+            {"vips": [{**VIP, "virtual_ipaddress_excluded": ["192.0.2.100/24"]}]},
+            "vips[0].virtual_ipaddress_excluded[0]",
+            "192.0.2.100 is vips[0].address too",
+            id="further-address-twice",
+        ),
+        pytest.param(
+            {
+                "vips": [
+                    {**VIP, "virtual_ipaddress": ["192.0.2.102/24"]},
+                    {"address": "192.0.2.101/24", "virtual_ipaddress": ["192.0.2.102/25"]},
+                ]
+            },
+            "vips[1].virtual_ipaddress[0]",
+            "192.0.2.102 is vips[0].virtual_ipaddress[0] too",
+            id="further-address-of-another",
+        ),
+        pytest.param(
+            {"vips": [{**VIP, "sync_group": "front"}]},
+            "vips[0].sync_group",
+            "front has no other member",
+            id="sync-group-of-one",
+        ),
+        pytest.param(
+            {
+                "vips": [
+                    {**VIP, "sync_group": "front"},
+                    {"address": "192.0.2.101/24", "sync_group": "front"},
+                ],
+                "checks": [{"name": "haproxy"}],
+                "keepalived_version": "1.3.5",
+            },
+            "vips[0].sync_group",
+            "2.0.0 or newer",
+            id="sync-group-with-old-keepalived",
+        ),
+        pytest.param(
+            {"checks": [{"name": "a", "poll": False}]},
+            "checks[0].poll",
+            "write event: true",
+            id="neither-poll-nor-event",
+        ),
+        pytest.param(
+            {"checks": [{"name": "a", "effect": "kill"}]},
+            "checks[0].effect",
+            "one of fault, rank",
+            id="effect",
+        ),
+        pytest.param(
+            {"checks": [{"name": "a", "effect": "fault", "weight": -2}]},
+            "checks[0].weight",
+            "write auto, or effect: rank",
+            id="fault-with-weight",
+        ),
+        pytest.param(
+            {"checks": [{"name": "a", "effect": "rank", "weight": 0}]},
+            "checks[0].weight",
+            "write auto, or effect: fault",
+            id="rank-without-weight",
+        ),
+        pytest.param(
+            {"checks": [{"name": "a", "budget": 0}]},
+            "checks[0].budget",
+            "above 0",
+            id="budget-of-check",
+        ),
+        pytest.param(
+            {
+                "checks": [
+                    {"name": "a", "event": True},
+                    {"name": "a_process", "event": True, "poll": False},
+                ]
+            },
+            "checks[1].name",
+            "a_process is the name of a's tracked file",
+            id="file-named-like-a-file",
+        ),
+        pytest.param(
+            {"priorities": [100]},
+            "priorities",
+            "has 1 numbers and there are 2 nodes; write one for each node",
+            id="priorities-length",
+        ),
+        pytest.param(
+            {"priorities": [100, 255]}, "priorities[1]", "from 1 to 254", id="priority-255"
+        ),
+        pytest.param(
+            {"preempt_delay": 1001}, "preempt_delay", "from 0 to 1000", id="preempt-delay"
+        ),
+        pytest.param(
+            {
+                "preempt_delay": 1.5,
+                "keepalived_version": "1.3.5",
+                "checks": [{"name": "haproxy"}],
+            },
+            "preempt_delay",
+            "keepalived before 2.0.0 knows whole seconds; write 2",
+            id="preempt-delay-with-old-keepalived",
+        ),
+        pytest.param(
+            {"multicast": True},
+            "nodes[0].interface",
+            "write the interface of lb1 that has 192.0.2.11",
+            id="multicast-without-interface",
+        ),
+        pytest.param({"multicast": "yes"}, "multicast", "true or false", id="multicast"),
         pytest.param({"modes": "fault"}, "modes", "is not an option of a plan", id="unknown"),
     ],
 )
