@@ -159,7 +159,7 @@ class Pair:
     set_up: SetUp
     start: Callable[[Host], object]
     stop: Callable[[Host], object]
-    priorities: dict[Host, dict[str, int]] = field(default_factory=dict)
+    priorities: dict[Host, dict[str, int | None]] = field(default_factory=dict)
     holder: Host = LBS[0]
     started: float = field(default_factory=time.monotonic)
 
@@ -284,7 +284,7 @@ def observe(pair: Pair, event: str, runs: int) -> list[float]:
             move_away(pair, target)
         pair.await_phase((run + 0.5) / runs)
         try:
-            outage = measure(CLIENT, VIP, lambda host=target: happen(host), wait + 1)
+            outage = measure(CLIENT, VIP, lambda host=target: happen(host), wait + 2)
         finally:
             mend(target)
         outages.append(outage.outage_s)
