@@ -202,10 +202,10 @@ def test_the_body_of_each_state(home, start):
     drain = home.path / "drain"
     assert endpoint.probe().json["status"] == "up"
 
-    drain.write_text("Li Wei, kernel update\nsecond line\n")
+    drain.write_text("ops: kernel update\nsecond line\n")
     answer = endpoint.probe()
     assert (answer.code, answer.json["status"]) == (404, "drain")
-    assert answer.json["drain"]["by"] == "Li Wei, kernel update"
+    assert answer.json["drain"]["by"] == "ops: kernel update"
     assert answer.json["drain"]["since"].endswith("Z")
 
     home.down()
@@ -268,6 +268,40 @@ def test_addresses_outside_the_allow_list_get_no_verdict(home, start):
     assert endpoint.probe(METRICS, source="127.0.0.2").raw == b""
     assert endpoint.metrics()["mycat_status_refused_total"] == "2"
     assert probe_nowait(home.config(allow=["192.0.2.0/24"])).raw == b""
+
+
+@pytest.mark.parametrize(
+    ("allow", "code"),
+    [
+        pytest.param("::1", 200, id="address"),
+        pytest.param("0:0:0:0:0:0:0:1", 200, id="another-spelling"),
+        pytest.param("::1/128", 200, id="itself-as-prefix"),
+        pytest.param("::/64", 200, id="prefix"),
+        pytest.param("::/128", None, id="neighbour"),
+        pytest.param("2001:db8::/32", None, id="elsewhere"),
+        pytest.param("0.0.0.0/0", None, id="all-of-ipv4"),
+    ],
+)
+def test_ipv6_clients(home, start, allow, code):
+    endpoint = start(home.config(allow=[allow]), listen("::1"))
+    answer = endpoint.probe()
+    assert (answer.code if answer.raw else None) == code
+
+
+def test_a_flood_of_headers_is_cut_off(up):
+    """The client that still sends is answered, then dropped: it holds nothing back."""
+
+    def flood(client, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            client.sendall(b"X-Flood: " + b"x" * 65536 + b"\r\n")
+
+    with socket.create_connection(up.address, 5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        with pytest.raises(ConnectionError):
+            flood(client, 5)
+    assert up.resident_kib() < 25 * 1024
+    assert up.probe().code == 200
 
 
 def test_a_thousand_idle_clients_do_not_delay_a_probe(home, start):
