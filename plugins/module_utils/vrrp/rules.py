@@ -94,12 +94,12 @@ class Member:
     def __str__(self) -> str:
         return self.node.name
 
-    @property
+    @functools.cached_property
     def source(self) -> str:
         """Where its adverts come from; empty if unknown."""
         return source_address(self.node, self.instance)
 
-    @property
+    @functools.cached_property
     def peers(self) -> frozenset[str]:
         """The addresses it speaks to; empty with multicast."""
         return frozenset(map(plain_address, self.instance.unicast_peer or ()))
