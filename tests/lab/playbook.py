@@ -43,7 +43,7 @@ def read_recap(output: str) -> dict[str, dict[str, int]]:
     }
 
 
-def run_playbook(playbook: str, *options: str, timeout: float = 240.0, **variables: object) -> Run:
+def run_playbook(playbook: str, *options: str, timeout: float = 600.0, **variables: object) -> Run:
     """Run ``playbook``, a path below the repository, with ``variables`` as extra variables.
 
     ``options`` are further arguments of ansible-playbook. The inventory is the scenario's, as

@@ -88,7 +88,7 @@ def filled(value, addresses):
 
 @pytest.mark.parametrize(("given", "message"), REFUSALS.values(), ids=REFUSALS)
 def test_refused_by_name_and_nothing_touched(given, message, addresses):
-    done = run_playbook("playbooks/site.yml", timeout=120, **filled(given, addresses))
+    done = run_playbook("playbooks/site.yml", **filled(given, addresses))
     assert done.rc != 0
     assert filled(message, addresses) in done.said
     assert done.changed == set()
