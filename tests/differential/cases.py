@@ -216,7 +216,7 @@ def _events(rng: random.Random, cluster: Cluster) -> tuple[election.Event, ...]:
             possible = election.legal_events(cluster, state)
             likely = [_LIKELIHOOD.get(type(event), 3) for event in possible]
             then(rng.choices(possible, likely)[0])
-    except election.ElectionNeverSettles:
+    except election.EndlessElectionError:
         pass
     return tuple(events)
 

@@ -83,7 +83,7 @@ class Model:
                 following.add(election.apply(self._cluster, state, event))
                 outcomes.append(self._holders(election.apply(self._cluster, state, event)))
                 following |= election.settle_all(self._cluster, state, event, JITTER)
-            except election.ElectionNeverSettles:
+            except election.EndlessElectionError:
                 outcomes.append(None)
         self._possible = following
         outcomes += map(self._holders, following)
@@ -194,7 +194,7 @@ def shrink(outcome: Outcome, daemon: Daemon) -> Outcome:
         fewer = tuple(other for other in kept if other is not event)
         try:
             shorter = run(dataclasses.replace(outcome.case, events=fewer), daemon)
-        except election.IllegalEvent:
+        except election.IllegalEventError:
             continue
         if not shorter.agrees:
             outcome, kept = shorter, tuple(step.event for step in shorter.steps)
