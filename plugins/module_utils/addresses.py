@@ -9,6 +9,7 @@ the subnet's own. So virtual addresses are never taken for the host's.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -35,63 +36,94 @@ class Link:
 
 
 def vip_interface(
-    facts: Mapping[str, object], vips: str | Sequence[str], interface: str = ""
+    facts: Mapping[str, object],
+    vips: str | Sequence[str],
+    interface: str = "",
+    *,
+    own: str = "",
+    others: Sequence[str] = (),
+    option: str = OPTION,
 ) -> dict[str, object]:
     """The interface that virtual addresses belong on, and the host's own address there.
 
     ``facts`` is the ``ansible_facts`` of one host, ``vips`` an address with its prefix, or several
     that share an interface. Of several interfaces the one with the narrowest subnet wins.
-    ``interface`` names one where the subnet does not tell: then the subnet is not asked.
+    ``interface`` names one where the subnet does not tell: then the subnet is not asked. ``own`` is
+    the host's address to take where it has several there. ``others`` are further virtual addresses
+    that the host may have at the moment; ``option`` is the name of the variable for messages.
 
     Returns ``{"interface": "eth0", "address": "192.0.2.11", "prefix": 24}``. Raises ModelError
     with the subnets that the host has.
     """
-    wanted = [virtual_address(OPTION, vip) for vip in ([vips] if isinstance(vips, str) else vips)]
+    wanted = [virtual_address(option, vip) for vip in ([vips] if isinstance(vips, str) else vips)]
     if not wanted:
-        raise ModelError(OPTION, "none is given; write one like 192.0.2.100/24")
+        raise ModelError(option, "none is given; write one like 192.0.2.100/24")
     hosts = _interfaces(facts)
     for vip in wanted:
         for name, addresses in hosts:
             if vip.version == 4 and addresses and addresses[0].ip == vip.ip:
                 raise ModelError(
-                    OPTION, f"{vip} is the host's own address on {name}; write one that no host has"
+                    option, f"{vip} is the host's own address on {name}; write one that no host has"
                 )
-    links = _links(hosts, {vip.ip for vip in wanted})
+    links = _links(hosts, {vip.ip for vip in wanted} | set(_plain(others)))
     if interface:
-        return _named(links, interface, wanted[0])
-    return _matching(links, wanted)
+        link = _named(links, interface, wanted[0], option)
+    else:
+        link = _matching(links, wanted, option)
+    return _taken(link, own) if own else _answer(link, _default(link, wanted[0]))
 
 
-def _matching(links: Sequence[Link], wanted: Sequence[InterfaceAddress]) -> dict[str, object]:
+def _plain(addresses: Sequence[str]) -> Iterator[_Address]:
+    """The addresses without their prefixes; what is none can be no host's either."""
+    for address in addresses:
+        with contextlib.suppress(ValueError):
+            yield ipaddress.ip_interface(address).ip
+
+
+def _taken(link: Link, own: str) -> dict[str, object]:
+    for address in link.addresses:
+        if address.ip == ipaddress.ip_address(own):
+            return _answer(link, address)
+    raise ModelError(
+        "keepalived_address",
+        f"{own} is no address of this host on {link.interface} ({_subnets([link])}); write one of "
+        "that interface, or name another with keepalived_interface",
+    )
+
+
+def _default(link: Link, vip: InterfaceAddress) -> InterfaceAddress:
+    return link.own(vip) or next(own for own in link.addresses if own.version == vip.version)
+
+
+def _matching(links: Sequence[Link], wanted: Sequence[InterfaceAddress], option: str) -> Link:
     first, *others = wanted
     candidates = [(own, link) for link in links for own in [link.own(first)] if own]
     if not candidates:
         raise ModelError(
-            OPTION,
+            option,
             f"{first} is in no subnet of the host ({_subnets(links)}); write a free address of one "
             "of its subnets",
         )
-    own, link = max(candidates, key=lambda candidate: candidate[0].network.prefixlen)
+    _own, link = max(candidates, key=lambda candidate: candidate[0].network.prefixlen)
     for vip in others:
         if not link.own(vip):
             raise ModelError(
-                OPTION,
+                option,
                 f"{vip} is not in a subnet of {link.interface} ({_subnets([link])}) as {first} is; "
                 "addresses that are kept up together share one interface",
             )
-    return _answer(link, own)
+    return link
 
 
-def _named(links: Sequence[Link], interface: str, vip: InterfaceAddress) -> dict[str, object]:
+def _named(links: Sequence[Link], interface: str, vip: InterfaceAddress, option: str) -> Link:
     link = next((link for link in links if link.interface == interface), Link(interface, ()))
-    own = link.own(vip) or next((own for own in link.addresses if own.version == vip.version), None)
-    if not own:
+    if not any(own.version == vip.version for own in link.addresses):
         raise ModelError(
-            OPTION,
+            option,
             f"the host has no IPv{vip.version} address on {interface} ({_subnets(links)}); name an "
             "interface that has one",
         )
-    return _answer(link, own)
+    return link
 
 
 def _answer(link: Link, own: InterfaceAddress) -> dict[str, object]:
