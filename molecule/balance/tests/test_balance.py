@@ -423,6 +423,12 @@ def test_the_former_file_is_back_if_the_new_one_does_not_come_up(lb, client, ses
             "haproxy_mycat_extra[0]: `option mysql-check` does not tell whether a MyCat works",
             id="mysql-check",
         ),
+        # In the place of what the facts say.
+        pytest.param(
+            {"__haproxy_init": "openrc"},
+            "systemd is to run HAProxy, and this host has openrc instead",
+            id="no-systemd",
+        ),
     ],
 )
 def test_settings_that_cannot_serve_touch_no_host(options, variables, says):
