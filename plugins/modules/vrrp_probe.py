@@ -139,6 +139,7 @@ masters:
       sample: 51
 """
 
+import contextlib
 import ctypes
 import dataclasses
 import ipaddress
@@ -197,20 +198,23 @@ def listener(interface, protocol, conditions=()):
 def join_groups(interface):
     """Return sockets that keep the host in VRRP's groups, as the network card filters others."""
     index = socket.if_nametoindex(interface)
-    four = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    member = struct.pack("4s4si", packets.VRRP_GROUP_4.packed, bytes(4), index)
-    joined = [(four, socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)]
-    if socket.has_ipv6:
-        six = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        member = struct.pack("16si", packets.VRRP_GROUP_6.packed, index)
-        joined.append((six, socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member))
-    for each, level, option, value in joined:
-        try:
-            each.setsockopt(level, option, value)
-        except OSError:
-            # An interface without addresses of this family hears nothing of it.
-            each.close()
-    return [each for each, *_ in joined]
+    groups = (
+        (
+            (socket.AF_INET, socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP),
+            struct.pack("4s4si", packets.VRRP_GROUP_4.packed, bytes(4), index),
+        ),
+        (
+            (socket.AF_INET6, socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP),
+            struct.pack("16si", packets.VRRP_GROUP_6.packed, index),
+        ),
+    )
+    joined = []
+    for (family, level, option), member in groups:
+        # A kernel without this family, or an interface without its addresses, hears nothing of it.
+        with contextlib.suppress(OSError):
+            joined.append(socket.socket(family, socket.SOCK_DGRAM))
+            joined[-1].setsockopt(level, option, member)
+    return joined
 
 
 def flags(interface):
