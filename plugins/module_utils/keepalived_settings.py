@@ -15,7 +15,7 @@ import re
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from .addresses import vip_interface
-from .keepalived_conf import ConfError, parse_tree
+from .keepalived_conf import ConfError, Statement, parse_tree
 from .keepalived_keywords import KEYWORDS, OTHER_BLOCKS
 from .vrrp import options
 from .vrrp.model import ModelError
@@ -32,6 +32,13 @@ GARP = {
     "keepalived_garp_lower_prio_repeat": (0, 1000),
     "keepalived_garp_interval": (0, 86400),
     "keepalived_gna_interval": (0, 86400),
+}
+# These are in no result, since results are shown at -v.
+SECRETS = ("keepalived_auth_pass", "keepalived_auth_hmac")
+SECRET_KEYWORDS = {
+    "authentication": "keepalived_auth_pass",
+    "auth_pass": "keepalived_auth_pass",
+    "auth_hmac": "keepalived_auth_hmac",
 }
 # Where a set variable needs a newer keepalived than Debian 11 has.
 SINCE = {"keepalived_auth_hmac": (2, 4, 0)}
@@ -73,7 +80,8 @@ def resolve(
     Returns ``name``, ``links`` (its interface and address for each VIP), ``version`` (its
     keepalived), ``addresses`` (all virtual ones), ``programs`` (what has to be on the host, and
     the variables that name it), ``request`` (what is asked of the plan, the same on all hosts),
-    ``garp`` (pairs of keyword and value) and ``vips`` (what the template prints for each VIP).
+    and for the template ``settings`` (without those that hold passwords), ``garp`` (pairs of
+    keyword and value) and ``vips`` (what there is to print for each VIP).
     """
     version = _version(settings, facts, banner)
     _since(settings, version)
@@ -98,6 +106,7 @@ def resolve(
         ),
         "programs": list(_programs(settings)),
         "request": _request(settings, facts.get("service_mgr") == "systemd"),
+        "settings": {key: settings[key] for key in settings if key not in SECRETS},
         "garp": [
             [name.replace("keepalived_", ""), settings[name]]
             for name in GARP
@@ -408,6 +417,7 @@ def _raw(where: str, lines: Sequence[str], block: str) -> None:
     for finding in tree.findings:
         if finding.id == "syntax":
             raise ModelError(f"{where}[{(finding.line or 1) - 1}]", finding.message)
+    _without_secrets(where, tree.statements)
     for statement in tree.statements:
         if statement.keyword not in known and not statement.keyword.startswith("$"):
             close = difflib.get_close_matches(statement.keyword, sorted(known), 1)
@@ -417,6 +427,17 @@ def _raw(where: str, lines: Sequence[str], block: str) -> None:
                 + (f"in {block}; " if block else "outside all blocks; ")
                 + (f"write {close[0]}" if close else "leave it out"),
             )
+
+
+def _without_secrets(where: str, statements: Iterable[Statement]) -> None:
+    for statement in statements:
+        instead = SECRET_KEYWORDS.get(statement.keyword)
+        if instead:
+            raise ModelError(
+                f"{where}[{statement.line - 1}]",
+                f"{statement.keyword} holds a password, and raw lines are shown; write {instead}",
+            )
+        _without_secrets(where, statement.block or ())
 
 
 # --- VIPs -----------------------------------------------------------------------------------------

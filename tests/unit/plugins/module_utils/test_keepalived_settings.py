@@ -202,6 +202,14 @@ REFUSALS = {
         {"extra": ["a\nb"]},
         r"keepalived_extra\[0\]: is 'a\\nb'; write one line",
     ),
+    "raw password": (
+        {"vips": vip(extra=["authentication {", "auth_pass x", "}"])},
+        r"keepalived_vips\[0\].extra\[0\]: authentication holds a password, .*keepalived_auth_pass",
+    ),
+    "raw password in a raw instance": (
+        {"extra": ["vrrp_instance x {", "auth_hmac {", "key 1 x", "}", "}"]},
+        r"keepalived_extra\[1\]: auth_hmac holds a password",
+    ),
     "unknown raw block": (
         {"extra": ["vrrp_instanse x {", "}"]},
         r"keepalived_extra\[0\]: 'vrrp_instanse' is no keyword of keepalived outside all blocks; "
@@ -419,6 +427,12 @@ def test_only_systemd_tells_of_an_end() -> None:
 def test_what_is_asked_of_a_check_reaches_the_plan() -> None:
     asked = model(**check(weight=-5, budget=3.0, effect="rank"))["request"]["checks"][2]
     assert asked == {"name": "disk", "weight": "-5", "budget": 3.0, "effect": "rank"}
+
+
+def test_a_model_has_no_password() -> None:
+    given = {"vrrp_version": 2, "auth_pass": "hunter2"}
+    assert "hunter2" not in str(model(**given))
+    assert KEY not in str(model(**hmac()))
 
 
 def test_notify_of_a_vip_comes_before_that_of_all() -> None:
