@@ -87,6 +87,7 @@ def resolve(
     _since(settings, version)
     _authentication(settings)
     _seconds(settings)
+    _grace(settings, facts.get("service_mgr") == "systemd")
     _garp(settings)
     _mail(settings)
     _scripts(settings)
@@ -313,6 +314,18 @@ def _seconds(settings: Settings) -> None:
     for name in ("keepalived_preempt_delay", "keepalived_startup_delay"):
         if not 0 <= settings[name] <= MOST_SECONDS:
             raise options.wrong(name, settings[name], f"seconds from 0 to {MOST_SECONDS}")
+
+
+def _grace(settings: Settings, systemd: bool) -> None:
+    name = "keepalived_restart_grace"
+    if not 0 <= settings[name] <= MOST_SECONDS:
+        raise options.wrong(name, settings[name], f"seconds from 0 to {MOST_SECONDS}")
+    if settings[name] and settings["keepalived_failover_mode"] == "kill":
+        raise ModelError(
+            name, "mode kill stops keepalived together with HAProxy; leave it out, or use mode fault"
+        )
+    if settings[name] and not systemd:
+        raise ModelError(name, "only systemd tells of a restart; leave it out")
 
 
 def _garp(settings: Settings) -> None:

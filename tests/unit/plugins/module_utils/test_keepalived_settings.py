@@ -59,6 +59,7 @@ def settings(**given: Any) -> dict[str, Any]:
                 "priorities": [],
                 "preempt_delay": 0.0,
                 "startup_delay": 0.0,
+                "restart_grace": 0.0,
                 "multicast": False,
                 "vrrp_version": 3,
                 "taken_virtual_router_ids": [],
@@ -155,6 +156,11 @@ REFUSALS = {
     "time window": (hmac(time_window=301), "keepalived_auth_hmac.time_window: is 301"),
     "preempt delay": ({"preempt_delay": 1001.0}, "keepalived_preempt_delay: is 1001"),
     "start-up delay": ({"startup_delay": -1.0}, "keepalived_startup_delay: is -1"),
+    "grace": ({"restart_grace": -1.0}, "keepalived_restart_grace: is -1"),
+    "grace in mode kill": (
+        {"restart_grace": 1.0, "failover_mode": "kill"},
+        "keepalived_restart_grace: mode kill stops keepalived",
+    ),
     "garp": ({"garp_master_repeat": 0}, "keepalived_garp_master_repeat: is 0"),
     "nobody to mail to": (mail(notification_email=[]), "keepalived_mail.notification_email: is"),
     "no mail address": (
@@ -422,6 +428,8 @@ def test_only_systemd_tells_of_an_end() -> None:
     assert not event("openrc")
     with pytest.raises(ModelError, match=r"^keepalived_failover_mode: is kill, .* systemd"):
         model(facts(service_mgr="openrc"), failover_mode="kill")
+    with pytest.raises(ModelError, match="keepalived_restart_grace: only systemd"):
+        model(facts(service_mgr="openrc"), restart_grace=1.0)
 
 
 def test_what_is_asked_of_a_check_reaches_the_plan() -> None:
