@@ -322,7 +322,8 @@ def _grace(settings: Settings, systemd: bool) -> None:
         raise options.wrong(name, settings[name], f"seconds from 0 to {MOST_SECONDS}")
     if settings[name] and settings["keepalived_failover_mode"] == "kill":
         raise ModelError(
-            name, "mode kill stops keepalived together with HAProxy; leave it out, or use mode fault"
+            name,
+            "mode kill stops keepalived together with HAProxy; leave it out, or use mode fault",
         )
     if settings[name] and not systemd:
         raise ModelError(name, "only systemd tells of a restart; leave it out")
