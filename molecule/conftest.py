@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import testinfra
 import yaml
-from lab.daemon import ready
+from lab.daemon import ready, write
 from lab.hosts import Host, answering, await_, await_one_holder
+from lab.playbook import run_playbook
 from lab.watch import Watch
 from testinfra.host import Host as TestinfraHost
 
@@ -94,3 +95,16 @@ def assert_vip_stays(lbs: list[Host], vip: str) -> Callable[[Host, float], None]
         assert [set(span.holders) for span in watched.spans] == [{host.name}]
 
     return watch
+
+
+@pytest.fixture
+def preferred(lbs: list[Host]) -> Iterator[None]:
+    """The VIP returns to the first host; afterwards it is again as the scenario has it."""
+    path = "/etc/keepalived/keepalived.conf"
+    before = {lb: lb.run("cat", path).stdout for lb in lbs}
+    done = run_playbook("molecule/shared/keepalived.yml", mycat_ha_preempt="preferred")
+    assert done.rc == 0, done.output
+    yield
+    for lb, text in before.items():
+        write(lb, path, text, mode="600")
+        lb.run("systemctl", "reload", "keepalived")

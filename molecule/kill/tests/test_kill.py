@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from lab.daemon import haproxy_unattended, ready
 from lab.hosts import await_, holders
 from lab.outage import measure
-from lab.playbook import run_playbook
 from lab.watch import Watch
 
 # The default of mycat_ha_failover_budget, and three adverts and a skew on a busy machine.
@@ -132,15 +130,6 @@ def test_each_end_of_haproxy_is_logged_as_the_source_logs_it(holder):
         holder.run("pkill", "-9", "-x", "haproxy")
         await_(lambda: stopped(holder, "keepalived"), 10, "keepalived ends with HAProxy")
         await_(lambda: logged() == before + 1, 5, f"a line in {LOG}")
-
-
-@pytest.fixture
-def preferred():
-    """The VIP returns to the first host; afterwards it stays again where it is."""
-    playbook = "molecule/shared/keepalived.yml"
-    assert run_playbook(playbook, mycat_ha_preempt="preferred").rc == 0
-    yield
-    assert run_playbook(playbook).rc == 0
 
 
 def test_preferred_host_takes_the_vip_back_with_its_haproxy(preferred, lbs, client, vip):
