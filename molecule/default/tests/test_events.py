@@ -1,0 +1,119 @@
+"""What keepalived learns of HAProxy, and when; what of it moves the VIP and what does not."""
+
+from __future__ import annotations
+
+import pytest
+from lab.hosts import await_, await_one_holder
+from lab.outage import measure
+from lab.watch import Watch
+
+TRACKED = "/run/mycat_ha/haproxy_down"
+LIBEXEC = "/usr/local/libexec/mycat_ha"
+# The default of mycat_ha_failover_budget.
+FAILOVER_BUDGET = 2.0
+WORKER = "kill -9 $(pgrep -P $(systemctl show -P MainPID haproxy))"
+MASTER = "kill -9 $(systemctl show -P MainPID haproxy)"
+CONFIG = "/etc/haproxy/haproxy.cfg"
+
+
+def check(lb, name):
+    """Run a check as keepalived does; return its exit code."""
+    command = f"runuser -u keepalived_script -- timeout 0.5 {LIBEXEC}/check_{name}"
+    return lb.run("sh", "-c", command, check=False).returncode
+
+
+def told_down(lb):
+    return lb.run("cat", TRACKED).stdout.strip() == "1"
+
+
+@pytest.fixture
+def whole_again(holder):
+    yield
+    holder.run("sh", "-c", f"[ ! -e {CONFIG}.good ] || mv {CONFIG}.good {CONFIG}")
+    holder.run("systemctl", "start", "haproxy")
+
+
+def test_no_check_was_disabled(lbs):
+    for lb in lbs:
+        log = lb.run("journalctl", "--no-pager", "-q", "-o", "cat", "-b", "-u", "keepalived").stdout
+        assert "Starting VRRP child process" in log
+        assert "disabl" not in log.lower()
+
+
+def test_checks_tell_dead_from_hung(standby, whole_again):
+    assert (check(standby, "haproxy"), check(standby, "backends")) == (0, 0)
+    try:
+        standby.run("pkill", "-STOP", "-x", "haproxy")
+        assert check(standby, "haproxy") == 124  # timeout(1): the deadline is over
+    finally:
+        standby.run("pkill", "-CONT", "-x", "haproxy")
+    try:
+        standby.run("systemctl", "stop", "haproxy")
+        # What no HAProxy says of the MyCats is nothing.
+        assert (check(standby, "haproxy"), check(standby, "backends")) == (1, 0)
+        assert told_down(standby)
+    finally:
+        standby.run("systemctl", "start", "haproxy")
+    assert not told_down(standby)
+
+
+def test_ten_reloads_move_nothing(lbs, vip, holder):
+    with Watch(lbs, vip) as watch:
+        for _ in range(10):
+            holder.run("systemctl", "reload", "haproxy")
+    assert [set(span.holders) for span in watch.spans] == [{holder.name}]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [MASTER, WORKER, "systemctl restart haproxy"],
+    ids=["master killed", "worker killed", "restarted"],
+)
+def test_every_end_of_haproxy_moves_the_vip(lbs, client, vip, holder, standby, end):
+    outage = measure(client, vip, lambda: holder.run("sh", "-c", end), seconds=3)
+    assert await_one_holder(lbs, vip) == standby
+    assert outage.outage_s <= FAILOVER_BUDGET, outage
+
+
+def test_haproxy_that_cannot_start_is_down_until_it_can(lbs, vip, holder, standby, whole_again):
+    holder.run("cp", "-p", CONFIG, f"{CONFIG}.good")
+    holder.run("sh", "-c", f"echo bogus >>{CONFIG}; systemctl restart haproxy", check=False)
+    assert await_one_holder(lbs, vip) == standby
+    # systemd goes on trying, for ever and with pauses.
+    restarts = "systemctl show -P NRestarts haproxy"
+    await_(lambda: int(holder.run("sh", "-c", restarts).stdout) >= 3, 20, "three attempts")
+    assert told_down(holder)
+    holder.run("mv", f"{CONFIG}.good", CONFIG)
+    await_(lambda: not told_down(holder), 20, "HAProxy is back by itself")
+
+
+def test_host_that_boots_takes_no_vip_before_haproxy_answers(lbs, vip, holder, standby):
+    """With the other keepalived stopped nobody but the booting host could take it."""
+    watched = "\n".join(
+        [
+            "end=$(($(date +%s) + 30))",
+            "while [ $(date +%s) -lt $end ]; do",
+            f"  if ip -br address | grep -q '{vip}/'; then",
+            f"    timeout 0.5 {LIBEXEC}/check_haproxy && echo answers || echo silent",
+            "    exit",
+            "  fi",
+            "  sleep 0.1",
+            "done",
+        ]
+    )
+    unit = "/run/systemd/system/haproxy.service.d"
+    try:
+        standby.run("systemctl", "stop", "keepalived")
+        # As at a boot: nothing runs, /run is empty; and HAProxy takes its time.
+        holder.run("systemctl", "stop", "keepalived", "haproxy")
+        holder.run("rm", TRACKED)
+        holder.run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/mycat_ha.conf")
+        slow = f"printf '[Service]\\nExecStartPre=/bin/sleep 4\\n' >{unit}/slow.conf"
+        holder.run("sh", "-c", f"mkdir -p {unit}; {slow}; systemctl daemon-reload")
+        assert told_down(holder)
+        holder.run("systemctl", "--no-block", "start", "keepalived", "haproxy")
+        assert holder.run("sh", "-c", watched).stdout == "answers\n"
+    finally:
+        holder.run("rm", "-f", f"{unit}/slow.conf")
+        holder.run("systemctl", "daemon-reload")
+        standby.run("systemctl", "start", "keepalived")
