@@ -12,6 +12,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived_settings impor
     resolve,
     spoken,
     together,
+    traced,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
 
@@ -53,4 +54,5 @@ class FilterModule:
             "keepalived_request": _keepalived_request,
             "keepalived_note": note,
             "keepalived_spoken": _keepalived_spoken,
+            "keepalived_traced": traced,
         }

@@ -188,6 +188,12 @@ def spoken(message: str, request: Mapping[str, Any], inventory: Iterable[str]) -
         message = re.sub(
             rf"(?<![\w.])({alternatives})(?=: \w)", lambda found: variable(found.group(1)), message
         )
+    message = re.sub(r"(?<![\w.])vips\[", "keepalived_vips[", message)
+    if any(check.get("effect") == "rank" for check in request.get("checks", ())):
+        message = message.replace(
+            "effect: fault for every check",
+            "keepalived_backends_check: false and effect: fault for every check",
+        )
     shared = set(inventory)
     if "mycat_ha_vips" not in shared and "mycat_ha_vip" in shared:
         message = re.sub(r"\bkeepalived_vips\[0\](?:\.address\b)?", "mycat_ha_vip", message)
@@ -206,6 +212,34 @@ def note(finding: Mapping[str, Any]) -> str:
     where = ", ".join(filter(None, (finding["node"], finding["instance"])))
     said = f"{where}: {finding['message']}" if where else finding["message"]
     return " ".join(filter(None, (said, finding["fix"], f"({finding['id']})")))
+
+
+_LINE = re.compile(r"\bLine (\d+)\b")
+
+
+def traced(message: str, text: str, settings: Settings) -> str:
+    """A complaint of ``keepalived -t`` with the raw lines that it is about.
+
+    ``text`` is the configuration that it counts the lines of, ``settings`` are the role's.
+    """
+    lines = text.splitlines()
+    raw = {line.strip(): where for where, line in _raw_lines(settings) if line.strip()}
+    found = []
+    for number in dict.fromkeys(map(int, _LINE.findall(message))):
+        line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+        if line in raw:
+            found.append(f"Line {number} is {raw[line]}: {line}")
+    return ". ".join([message, *found])
+
+
+def _raw_lines(settings: Settings) -> Iterator[tuple[str, str]]:
+    lists = [(name, settings.get(name)) for name in ("keepalived_global_extra", "keepalived_extra")]
+    for index, vip in enumerate(settings["keepalived_vips"]):
+        for key in ("virtual_routes", "virtual_rules", "track_interface", "extra"):
+            lists.append((f"keepalived_vips[{index}].{key}", vip.get(key)))
+    for name, lines in lists:
+        for index, line in enumerate(lines or []):
+            yield f"{name}[{index}]", line
 
 
 # --- keepalived's version -------------------------------------------------------------------------

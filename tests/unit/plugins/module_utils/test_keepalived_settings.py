@@ -13,6 +13,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived_settings impor
     resolve,
     spoken,
     together,
+    traced,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
 
@@ -519,6 +520,12 @@ REQUEST = {
             id="budget",
         ),
         pytest.param(
+            "vips[1].virtual_router_id: 5 is that of vips[0] too",
+            ["mycat_ha_vips"],
+            "mycat_ha_vips[1].virtual_router_id: 5 is that of mycat_ha_vips[0] too",
+            id="two-vips",
+        ),
+        pytest.param(
             "nodes[1].links[0].address: is the same",
             [],
             "lb2: links[0].address: is the same",
@@ -530,6 +537,23 @@ def test_messages_are_in_the_words_of_the_inventory(
     message: str, inventory: list[str], expected: str
 ) -> None:
     assert spoken(message, REQUEST, inventory) == expected
+
+
+def test_ranks_are_said_to_come_from_the_check_of_the_backends() -> None:
+    request = {**REQUEST, "checks": [{"name": "backends", "effect": "rank"}]}
+    said = spoken("preempt_delay: 5; write 0, or effect: fault for every check", request, [])
+    assert "keepalived_backends_check: false" in said
+
+
+def test_complaints_name_the_raw_lines_they_are_about() -> None:
+    given = settings(vips=vip(extra=["garp_extra_if x"]), extra=["garp_group {", "}"])
+    text = "vrrp_instance a {\n    garp_extra_if x\n    state BACKUP\n}\ngarp_group {\n}\n"
+    assert traced("(Line 2) bad; (Line 2) worse", text, given) == (
+        "(Line 2) bad; (Line 2) worse. Line 2 is keepalived_vips[0].extra[0]: garp_extra_if x"
+    )
+    assert traced("(Line 5) bad", text, given).endswith("keepalived_extra[0]: garp_group {")
+    for other in ("(Line 3) bad", "(Line 99) bad", "no line"):
+        assert traced(other, text, given) == other
 
 
 def test_note() -> None:
