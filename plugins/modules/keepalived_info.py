@@ -170,6 +170,7 @@ DUMPS = (
 # Written along with keepalived.data.
 PARENT_DUMP = "keepalived_parent.data"
 POLL = 0.02
+TMP = "/tmp"  # noqa: S108 - keepalived's own place
 
 
 # --- the process ----------------------------------------------------------------------------------
@@ -216,11 +217,13 @@ def listens_to(pid, number):
     return any(mask >> (number - 1) & 1 for mask in masks)
 
 
-def temporary_directory(pid):
-    """Return where a process puts temporary files, as this process reaches it."""
+def temporary_directory(pid, version):
+    """Return where a keepalived puts temporary files. Before 2.2.5 it asked no environment."""
+    if version and tuple(map(int, version.split("."))) < (2, 2, 5):
+        return TMP
     with open(f"/proc/{pid}/environ", "rb") as file:
         settings = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
-    return os.fsdecode(settings.get(b"TMPDIR") or b"/tmp")
+    return os.fsdecode(settings.get(b"TMPDIR", b"")) or TMP
 
 
 def start_of(pid):
@@ -291,6 +294,13 @@ def read_own(path, uid):
         return file.read()
 
 
+def await_file(path, seconds):
+    """Wait until there is a file, but no longer than that."""
+    deadline = time.monotonic() + seconds
+    while signature(path) is None and time.monotonic() < deadline:
+        time.sleep(POLL)
+
+
 def remove(path):
     """Remove a file if it is there."""
     if signature(path) is not None:
@@ -349,7 +359,7 @@ def wanted_dump(module, keepalived, pid):
     return module.fail_json(msg=f"keepalived (process {pid}) awaits no signal to be asked by")
 
 
-def from_daemon(module, keepalived, pid, statements):
+def from_daemon(module, keepalived, version, pid, statements):
     """Return the instances as the running daemon has them."""
     number, (name, file, keyword, parse_dump) = wanted_dump(module, keepalived, pid)
     named = [
@@ -360,14 +370,17 @@ def from_daemon(module, keepalived, pid, statements):
         if setting.keyword == keyword and setting.value
     ]
     root = f"/proc/{pid}/root"
-    directory = root + temporary_directory(pid)
+    directory = root + temporary_directory(pid, version)
     path = root + named[-1] if named else os.path.join(directory, file)
     with alone(os.path.dirname(path), module.params["timeout"]):
         instances = ask(module, pid, number, path, parse_dump)
         if not named:
             remove(path)
             if name == "DATA":
-                remove(os.path.join(directory, PARENT_DUMP))
+                # Another process writes it, at its own time.
+                parent = os.path.join(directory, PARENT_DUMP)
+                await_file(parent, seconds=1)
+                remove(parent)
     return instances
 
 
@@ -399,6 +412,8 @@ def instance_data(instance, present):
 def gather(module):
     """Return what the module returns."""
     keepalived = module.get_bin_path("keepalived")
+    banner = "".join(module.run_command([keepalived, "--version"])[1:]) if keepalived else ""
+    version = keepalived_state.version(banner)
     node, statements = read_configuration(module)
     pid = find_daemon()
     if node and not node.instances:
@@ -406,15 +421,14 @@ def gather(module):
         instances = ()
     elif pid is not None:
         binary = keepalived or os.readlink(f"/proc/{pid}/exe")
-        instances = from_daemon(module, binary, pid, statements)
+        instances = from_daemon(module, binary, version, pid, statements)
     else:
         instances = keepalived_state.stopped(node) if node else ()
     ip = module.get_bin_path("ip", required=True)
     addresses = module.run_command([ip, "-json", "address"], check_rc=True)[1]
     present = keepalived_state.kernel_addresses(addresses)
-    version = "".join(module.run_command([keepalived, "--version"])[1:]) if keepalived else ""
     return {
-        "version": keepalived_state.version(version),
+        "version": version,
         "running": pid is not None,
         "pid": pid,
         "loaded": has_loaded(module, pid),

@@ -257,3 +257,9 @@ def test_a_file_that_is_no_configuration(host: Host) -> None:
 
 def test_no_time(host: Host) -> None:
     assert host.run(timeout=0)["msg"] == "timeout: must be at least 1 s"
+
+
+def test_where_the_dump_goes(host: Host) -> None:
+    pid = host.start()
+    assert keepalived_info.temporary_directory(pid, "2.2.7") == str(host.tmp)
+    assert keepalived_info.temporary_directory(pid, "2.1.5") == keepalived_info.TMP
