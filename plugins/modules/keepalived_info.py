@@ -27,13 +27,8 @@ options:
     description: Seconds that keepalived may take to answer before the task fails.
     type: int
     default: 5
-attributes:
-  check_mode:
-    support: full
-    description: It changes nothing in any mode.
-  diff_mode:
-    support: none
-    description: There is nothing that it could change.
+extends_documentation_fragment:
+  - mycat.ha.attributes.asks
 notes:
   - A keepalived in another network namespace than the task, as in a container, is not looked at.
 seealso:

@@ -214,13 +214,8 @@ options:
         interface then.
     type: bool
     default: false
-attributes:
-  check_mode:
-    support: full
-    description: It changes nothing in any mode.
-  diff_mode:
-    support: none
-    description: There is nothing to compare with.
+extends_documentation_fragment:
+  - mycat.ha.attributes.asks
 seealso:
   - module: mycat.ha.vrrp_validate
 """

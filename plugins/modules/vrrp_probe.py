@@ -52,13 +52,8 @@ options:
     description: How long to listen. Each address is asked for three times in the first half.
     type: float
     default: 1.5
-attributes:
-  check_mode:
-    support: full
-    description: It changes nothing in any mode.
-  diff_mode:
-    support: none
-    description: There is nothing that it could change.
+extends_documentation_fragment:
+  - mycat.ha.attributes.asks
 notes:
   - Interfaces without ARP or neighbour discovery, such as C(lo), are only listened to.
 seealso:

@@ -55,13 +55,8 @@ options:
     type: str
     choices: [error, warning, never]
     default: error
-attributes:
-  check_mode:
-    support: full
-    description: It changes nothing in any mode.
-  diff_mode:
-    support: none
-    description: There is nothing to compare with.
+extends_documentation_fragment:
+  - mycat.ha.attributes.asks
 seealso:
   - module: mycat.ha.vrrp_plan
 """
