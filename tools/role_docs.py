@@ -36,7 +36,8 @@ def rows(options: dict, prefix: str = "") -> list[str]:
         if "choices" in option:
             text += " One of " + ", ".join(f"`{choice}`" for choice in option["choices"]) + "."
         lines.append(f"| `{prefix}{name}` | {kind} | {default_of(option)} | {text} |")
-        lines += rows(option.get("options", {}), f"{prefix}{name}[].")
+        below = f"{prefix}{name}[]." if option["type"] == "list" else f"{prefix}{name}."
+        lines += rows(option.get("options", {}), below)
     return lines
 
 
