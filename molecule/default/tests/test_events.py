@@ -116,4 +116,5 @@ def test_host_that_boots_takes_no_vip_before_haproxy_answers(lbs, vip, holder, s
     finally:
         holder.run("rm", "-f", f"{unit}/slow.conf")
         holder.run("systemctl", "daemon-reload")
-        standby.run("systemctl", "start", "keepalived")
+        for lb in lbs:
+            lb.run("systemctl", "start", "haproxy", "keepalived")
