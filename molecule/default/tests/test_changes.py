@@ -69,13 +69,12 @@ def test_a_router_id_that_a_stranger_uses_is_refused(holder, lbs, client, vip):
 def test_a_change_that_does_not_hold_stops_at_the_standby_and_is_given_back(
     holder, lbs, client, vip, mycats
 ):
-    (standby,) = [lb for lb in lbs if lb != holder]
     before = configurations(lbs)
     never = {"name": "never", "script": "/bin/false", "effect": "fault"}
     with Watch(lbs, vip) as watch:
         run = site(keepalived_checks=[never], keepalived_verify_timeout=5)
     assert run.rc != 0
-    assert f"is in FAULT on {standby.name}" in run.said
+    assert any(f"is in FAULT on {lb.name}" in run.said for lb in lbs if lb != holder)
     assert "The former configuration is back and loaded." in run.said
     # The holder was not touched, and went on serving.
     assert holder.name not in run.changed
