@@ -568,9 +568,9 @@ def check_otherwise(lb):
     assert '"status": "up"' in fetch(lb, "http://127.0.0.1:8445/")[1]
     assert int(info(lb)["Maxconn"]) == 4400 + 4400 + 256
     # keepalived is yet to bring the address.
-    listening = lb.run("ss", "-Hltn").stdout
-    assert f"{VIP}:8066" in listening
-    assert ":9066" not in listening
+    assert f"{VIP}:8066" in lb.run("ss", "-Hltn").stdout
+    # The old process closes its listeners after the new one has answered.
+    await_(lambda: ":9066" not in lb.run("ss", "-Hltn").stdout, 10, "nobody listens on 9066")
     receiver = f"import socket; s = socket.socket(2, 2); s.bind(('127.0.0.1', 5514)); {RECEIVE}"
     lb.run("ip", "address", "add", f"{VIP}/32", "dev", "lo")
     try:
