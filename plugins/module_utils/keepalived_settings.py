@@ -211,7 +211,8 @@ def note(finding: Mapping[str, Any]) -> str:
     """A finding of the plan or of the proof as one sentence for an operator."""
     where = ", ".join(filter(None, (finding["node"], finding["instance"])))
     said = f"{where}: {finding['message']}" if where else finding["message"]
-    return " ".join(filter(None, (said, finding["fix"], f"({finding['id']})")))
+    text = " ".join(filter(None, (said, finding["fix"], f"({finding['id']})")))
+    return re.sub(r"(?<!\w)(failover|node_loss)_budget\b", r"mycat_ha_\1_budget", text)
 
 
 _LINE = re.compile(r"\bLine (\d+)\b")

@@ -560,3 +560,4 @@ def test_note() -> None:
     finding = {"id": "x", "node": "lb1", "instance": "", "message": "Odd.", "fix": "Mend it."}
     assert note(finding) == "lb1: Odd. Mend it. (x)"
     assert note({**finding, "node": "", "fix": ""}) == "Odd. (x)"
+    assert "a mycat_ha_node_loss_budget of" in note({**finding, "fix": "a node_loss_budget of 1"})
