@@ -22,6 +22,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -421,6 +422,8 @@ def main() -> int:
     figures: dict[str, dict[str, list[float]]] = {}
     bounds: dict[str, dict[str, float]] = {}
     soaked: dict[str, object] = {}
+    # Whoever ends it by kill finds the hosts removed, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with hosts():
         for set_up in SET_UPS:
             if not set_up.title.startswith(chosen):
