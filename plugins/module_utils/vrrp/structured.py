@@ -100,12 +100,13 @@ _CHECK: Mapping[str, _Reader] = {
     "init_fail": options.flag,
     "command": options.text,
     "user": options.word,
-    # What the plan expects of a command; nothing that keepalived knows.
+    # What the plan expects of a command, and promises for it; nothing that keepalived knows.
     "deadline": options.seconds,
+    "bound": options.seconds,
 }
 _GROUP: Mapping[str, _Reader] = {
     "name": options.word,
-    "members": _words,
+    "group": _words,
     "tracking_weight": options.flag,
 }
 _NODE = ("address", "instances", "checks", "sync_groups", "script_security", "script_user")
@@ -163,14 +164,15 @@ def _instance(where: str, value: object) -> Instance:
 
 def _check(where: str, value: object) -> Check:
     values, _given = _read(where, value, _CHECK)
-    values.pop("deadline", None)
+    for promise in ("deadline", "bound"):
+        values.pop(promise, None)
     return Check(**values)  # type: ignore[arg-type]
 
 
 def _group(where: str, value: object) -> SyncGroup:
     values, given = _read(where, value, _GROUP, _KINDS)
-    values.setdefault("members", ())
-    return SyncGroup(tracks=_tracks(where, given), **values)  # type: ignore[arg-type]
+    members = values.pop("group", ())
+    return SyncGroup(members=members, tracks=_tracks(where, given), **values)  # type: ignore[arg-type]
 
 
 def _node(
@@ -333,7 +335,7 @@ def node_data(node: Node) -> dict[str, object]:
         "sync_groups": [
             {
                 "name": group.name,
-                "members": list(group.members),
+                "group": list(group.members),
                 "tracking_weight": group.tracking_weight,
                 **track_data(group.tracks),
             }

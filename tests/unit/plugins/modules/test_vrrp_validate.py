@@ -129,13 +129,24 @@ def test_password_in_nodes_is_neither_printed_nor_logged(capsys, monkeypatch, op
     assert "swordfish" not in json.dumps(result) + repr(logged)
 
 
-def test_plan_is_taken_as_it_is(capsys):
+def planned(capsys, *addresses, **options):
     nodes = [{"name": name, "address": address} for name, address in ADDRESSES.items()]
-    plan, _code = run(capsys, vrrp_plan, nodes=nodes, vips=[{"address": "192.0.2.100/24"}])
+    vips = [{"address": address, **options} for address in addresses]
+    plan, _code = run(capsys, vrrp_plan, nodes=nodes, vips=vips)
+    return plan
+
+
+def test_instances_of_a_plan_are_taken_as_they_are(capsys):
+    plan = planned(capsys, "192.0.2.100/24")
     result, code = run(capsys, nodes=plan["instances"], fail_on="warning")
     assert (code, result["ok"], result["findings"]) == (0, True, [])
+
+
+@pytest.mark.parametrize("options", [{}, {"sync_group": "both"}], ids=["apart", "sync group"])
+def test_a_whole_plan_is_taken_as_it_is(capsys, options):
+    plan = planned(capsys, "192.0.2.100/24", "192.0.2.101/24", **options)
     whole = {
-        name: {"instances": its, "checks": plan["checks"]}
+        name: {"instances": its, "checks": plan["checks"], "sync_groups": plan["sync_groups"]}
         for name, its in plan["instances"].items()
     }
     result, code = run(capsys, nodes=whole, fail_on="warning")
