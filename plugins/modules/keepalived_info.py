@@ -154,6 +154,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import (
     parse,
     parse_tree,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import CheckKind
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.structured import node_data
 
 # How a dump is asked for: the name of its signal (keepalived --signum), its file, the keyword of
@@ -165,6 +166,10 @@ DUMPS = (
 # Written along with keepalived.data.
 PARENT_DUMP = "keepalived_parent.data"
 POLL = 0.02
+UNWATCHED = (
+    "keepalived does not act on its tracked files: when it started, the kernel had no inotify "
+    "instance left. Raise fs.inotify.max_user_instances (sysctl) and restart keepalived."
+)
 TMP = "/tmp"  # noqa: S108 - keepalived's own place
 
 
@@ -231,6 +236,30 @@ def start_of(pid):
         return None
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     return time.time() - age
+
+
+def open_files(pid):
+    """Return what the descriptors of a process stand for, as far as it still lives."""
+    found = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return found
+
+
+def watches_files(pid):
+    """Return whether a keepalived, or a process of its own, has an inotify instance.
+
+    Where it gets none it only logs that it is unable to monitor its tracked files, and never acts
+    on them. Root's are soon used up where many containers share them.
+    """
+    children = [
+        name
+        for name in os.listdir("/proc")
+        if name.isdigit() and process_field(name, "PPid") == str(pid)
+    ]
+    return any("anon_inode:inotify" in open_files(process) for process in (pid, *children))
 
 
 def last_change(module, pid):
@@ -397,6 +426,15 @@ def read_configuration(module):
     return None, ()
 
 
+def tracks_files(node):
+    """Return whether anything of a configuration follows the content of a file."""
+    return any(
+        track.kind is CheckKind.FILE
+        for tracking in (*node.instances, *node.sync_groups)
+        for track in tracking.tracks
+    )
+
+
 def instance_data(instance, present):
     """Return an instance as the module returns it."""
     data = dataclasses.asdict(instance)
@@ -416,6 +454,8 @@ def gather(module):
         instances = ()
     elif pid is not None:
         binary = keepalived or os.readlink(f"/proc/{pid}/exe")
+        if node and tracks_files(node) and not watches_files(pid):
+            module.warn(UNWATCHED)
         instances = from_daemon(module, binary, version, pid, statements)
     else:
         instances = keepalived_state.stopped(node) if node else ()

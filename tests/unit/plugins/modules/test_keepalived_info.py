@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import json
 import os
@@ -154,6 +155,27 @@ def test_whether_the_file_is_in_force(host: Host) -> None:
     # systemd knows another process, and the file is newer than the one that runs.
     host.tool("systemctl", "#!/bin/sh\necho MainPID=0\n")
     assert host.run()["loaded"] is None
+
+
+def test_tracked_files_that_nobody_watches(host: Host) -> None:
+    host.start()
+    assert not host.run().get("failed")
+    assert host.warnings == []
+    tracking = "track_file down {\n    file /run/down\n}\n" + CONF.replace(
+        "    interface e0\n", "    interface e0\n    track_file {\n        down\n    }\n"
+    )
+    host.conf.write_text(tracking)
+    host.run()
+    assert host.warnings == [keepalived_info.UNWATCHED]
+
+
+def test_a_process_that_watches_files() -> None:
+    watch = ctypes.CDLL(None).inotify_init()
+    try:
+        assert keepalived_info.watches_files(os.getpid())
+    finally:
+        os.close(watch)
+    assert not keepalived_info.watches_files(os.getpid())
 
 
 def test_two_that_ask_at_once(host: Host) -> None:
