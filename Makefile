@@ -13,12 +13,13 @@ export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tools
 
 BRAIN := plugins/module_utils
 SCENARIO ?= default
+SCENARIOS := default weight kill health balance
 # Network namespaces want root.
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo env PATH="$(PATH)" PYTHONPATH="$(PYTHONPATH)")
 DIFFERENTIAL = $(SUDO) python -m tests.differential
 N ?= 1000
 
-.PHONY: help venv demo demo-down check lint types units sanity build molecule differential differential-short bench test clean
+.PHONY: help venv demo demo-down check lint types units units-slow sanity build molecule differential differential-short bench test clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -36,7 +37,7 @@ demo: venv ## Start five hosts, set them up, kill HAProxy on the VIP's holder, m
 demo-down: venv ## Remove the hosts of the demo
 	ansible-playbook -i tools/demo/inventory.yml tools/demo/down.yml
 
-check: venv ## The fast part of the tests: lint, types, unit tests
+check: venv ## The fast part of the tests: lint, types, most unit tests
 	$(MAKE) --jobs 2 --output-sync=target lint types units
 
 lint: venv
@@ -51,7 +52,10 @@ types: venv
 	mypy $(BRAIN)
 
 units: venv
-	pytest -q
+	pytest -q -m 'not slow'
+
+units-slow: venv
+	pytest -q -m slow
 
 sanity: build ## ansible-test sanity
 	tools/sanity
@@ -76,9 +80,9 @@ bench: venv ## Figures: the search, the health endpoint and failover against the
 	$(SUDO) python bench/mycat_status.py
 	python bench/failover.py
 
-test: check sanity ## Everything
+test: check units-slow sanity ## Everything
 	$(MAKE) differential-short
-	$(MAKE) molecule SCENARIO=default
+	for scenario in $(SCENARIOS); do $(MAKE) molecule SCENARIO=$$scenario; done
 
 clean: ## Remove what the commands above left in the checkout
 	rm -rf $(VENV) .build .cache .demo .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis

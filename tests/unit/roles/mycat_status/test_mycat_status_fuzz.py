@@ -15,6 +15,7 @@ import selectors
 import socket
 import time
 
+import pytest
 from conftest import GREETING, LOGIN_OK, Answer, FakeMyCat, packet
 
 INPUTS = int(os.environ.get("MYCAT_STATUS_FUZZ", "10000"))
@@ -111,6 +112,7 @@ def test_no_server_makes_the_check_do_other_than_fail(program, tmp_path):
         server.listener.close()
 
 
+@pytest.mark.slow
 def test_no_input_makes_it_hang_crash_or_lie(home, start):
     home.down()
     endpoint = start(home.config(max_age=5))

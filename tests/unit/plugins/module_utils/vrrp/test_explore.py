@@ -192,6 +192,7 @@ def started(one, names):
     return explore.healthy_start(election.Election(one), names)
 
 
+@pytest.mark.slow
 class TestAgainstBruteForce:
     """The proof by pairs gives the verdict that visiting every state gives, and the traces are as
     short as can be. ``bench/explore.py --long`` covers more."""
