@@ -22,6 +22,7 @@ from conftest import (  # isort: skip
     load_program,
     probe_nowait,
     read_all,
+    wait_until,
 )
 
 NOBODY = 65534
@@ -287,6 +288,7 @@ def test_a_jvm_that_dies_at_start_is_down_and_the_source_says_ok(stopped):
     stopped.settings(fault="refuse-start")
     assert stopped.mycat("start").returncode == 0
     try:
+        wait_until(lambda: stopped.pid_file.exists() and stopped.pid_file.read_text())
         answer = probe_nowait(stopped.config())
         assert (answer.code, source_answer(stopped)) == (DOWN, OK)
         assert "Connection refused" in answer.json["reason"]
