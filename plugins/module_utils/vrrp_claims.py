@@ -89,7 +89,7 @@ def strangers(
             for claim in wanted
         )
     ]
-    taken = {advert.virtual_router_id for _, _, advert in heard}
+    taken = {advert.virtual_router_id for _interface, _mac, advert in heard}
     taken |= {claim.virtual_router_id for claim in wanted if claim.virtual_router_id}
     found += [
         _who_advertises(interface, mac, advert, taken)
