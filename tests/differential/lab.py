@@ -119,12 +119,7 @@ class Lab:
                     f"peer name p-{node} netns {self._switch}",
                     f"link set {INTERFACE} addrgenmode none up",
                     f"addr add {address}/24 dev {INTERFACE}",
-                    # Unicast adverts are not to wait for ARP's retries when a link is healed.
-                    *(
-                        f"neigh add {peer} lladdr {_mac(peer)} dev {INTERFACE} nud permanent"
-                        for peer in self._addresses.values()
-                        if peer != address
-                    ),
+                    *self._neighbours(address),
                 ],
             )
             for name in self._extra_interfaces[node]:
@@ -136,6 +131,14 @@ class Lab:
             _batch(self._switch, [f"link set p-{node} master br0 up"])
         # Registered last: the daemons end before their namespaces go.
         self._exit.callback(self._end_all)
+
+    def _neighbours(self, address: str) -> list[str]:
+        """Unicast adverts are not to wait for ARP's retries when a link is healed."""
+        return [
+            f"neigh replace {peer} lladdr {_mac(peer)} dev {INTERFACE} nud permanent"
+            for peer in self._addresses.values()
+            if peer != address
+        ]
 
     def _namespace(self, name: str) -> None:
         _run(["ip", "netns", "add", name])
@@ -204,7 +207,12 @@ class Lab:
         host.lost = True
         _batch(
             host.namespace,
-            [f"addr flush dev {INTERFACE}", f"addr add {host.address}/24 dev {INTERFACE}"],
+            [
+                f"addr flush dev {INTERFACE}",
+                f"addr add {host.address}/24 dev {INTERFACE}",
+                # Linux forgets them with the last address (fib_disable_ip).
+                *self._neighbours(host.address),
+            ],
         )
 
     def bring_back(self, node: str) -> None:

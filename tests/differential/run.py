@@ -192,10 +192,20 @@ def shrink(outcome: Outcome, daemon: Daemon) -> Outcome:
     kept = tuple(step.event for step in outcome.steps)
     for event in kept[:-1]:
         fewer = tuple(other for other in kept if other is not event)
-        try:
-            shorter = run(dataclasses.replace(outcome.case, events=fewer), daemon)
-        except election.IllegalEventError:
+        if not _legal(outcome.case.cluster, fewer):
             continue
+        shorter = run(dataclasses.replace(outcome.case, events=fewer), daemon)
         if not shorter.agrees:
             outcome, kept = shorter, tuple(step.event for step in shorter.steps)
     return outcome
+
+
+def _legal(cluster: Cluster, events: tuple[election.Event, ...]) -> bool:
+    """Whether each event can happen after those before it."""
+    model = Model(cluster)
+    try:
+        for event in events:
+            model.apply(event)
+    except election.IllegalEventError:
+        return False
+    return True
