@@ -44,7 +44,7 @@ check: venv ## The fast part of the tests: lint, types, most unit tests
 lint: venv
 	ruff check .
 	ruff format --check .
-	shellcheck tools/build tools/demo/run tools/engine tools/image tools/packages tools/sanity tools/venv .ci/run
+	shellcheck tools/build tools/demo/run tools/engine tools/image tools/packages tools/sanity tools/scenario tools/venv .ci/run
 	python tools/role_docs.py --check
 	python tools/rules_doc.py --check
 	ansible-lint --offline --profile production
@@ -65,7 +65,7 @@ build: venv ## Build the collection, install it into an empty path, use it from 
 	tools/build
 
 molecule: venv ## Run one Molecule scenario (SCENARIO=default)
-	molecule test -s $(SCENARIO)
+	tools/scenario $(SCENARIO)
 
 differential: venv ## The VRRP model against real keepalived, N random cases (N=1000) on each version
 	$(DIFFERENTIAL) --release bookworm --cases $(N)
