@@ -13,8 +13,7 @@ export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tools
 
 BRAIN := plugins/module_utils
 SCENARIO ?= default
-# Not `balance` yet: run after its others, test_everything_otherwise sees a listener that should be closed.
-SCENARIOS := default weight kill health
+SCENARIOS := default weight kill health balance
 # Network namespaces want root.
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo env PATH="$(PATH)" PYTHONPATH="$(PYTHONPATH)")
 DIFFERENTIAL = $(SUDO) python -m tests.differential

@@ -15,8 +15,10 @@ description:
     found free and file descriptors enough, and reloads HAProxy.
   - Waits until HAProxy serves with the new file. If it does not, the former file is put back and
     loaded, and the module fails with what HAProxy said.
-  - Restarts only where a reload cannot help, that is where HAProxy runs with fewer file descriptors
-    than O(nofile) and the limit cannot be raised while it runs. Starts HAProxy if it does not run.
+  - Restarts only where a reload cannot help. That is where HAProxy runs with fewer file descriptors
+    than O(nofile) and the limit cannot be raised while it runs; and where its main process, which
+    answers nobody, kept a listener of a start that failed (HAProxy 2.2 does), and clients of the
+    new configuration would reach that one. Starts HAProxy if it does not run.
   - The diff shows what changes, with every password masked.
 options:
   content:
@@ -106,6 +108,7 @@ complaints:
   sample: []
 """
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -135,6 +138,34 @@ def read(module, path):
         return module.fail_json(msg=f"dest: {path} cannot be read: {error.strerror}")
 
 
+def sockets_of(pid):
+    """Return the inodes, as text, of the sockets that a process has open."""
+    inodes = set()
+    with contextlib.suppress(OSError):  # it ended
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):  # closed since
+                kind, _bracket, inode = os.readlink(entry.path).partition(":[")
+                if kind == "socket":
+                    inodes.add(inode.rstrip("]"))
+    return inodes
+
+
+def listening():
+    """Return this network namespace's TCP listeners as {inode: (table, address)} (man 5 proc)."""
+    found = {}
+    for table in ("tcp", "tcp6"):
+        # A kernel without IPv6 has no tcp6.
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/net/{table}") as file:
+            rows = [line.split() for line in file][1:]
+            found.update({row[9]: (table, row[1]) for row in rows if row[3] == "0A"})
+    return found
+
+
+def ports(addresses):
+    """Return the ports of addresses as /proc/net/tcp writes them."""
+    return sorted({int(address.rpartition(":")[2], 16) for _table, address in addresses})
+
+
 class Service:
     """HAProxy as systemd runs it and as its admin socket tells."""
 
@@ -147,6 +178,28 @@ class Service:
 
     def runs(self):
         return self.systemctl("is-active", "--quiet", "haproxy")[0] == 0
+
+    def main_pid(self):
+        """Return the process id of the main process, 0 while HAProxy does not run."""
+        return int(self.systemctl("show", "--property=MainPID", "--value", "haproxy")[1] or 0)
+
+    def kept(self):
+        """Return the ports that the main process keeps open, and those that a worker has, too.
+
+        The workers alone listen once HAProxy has loaded its configuration. HAProxy 2.2 keeps what a
+        start that failed had bound. It answers nobody there, and where a worker has a listener of
+        its own on the address, the kernel hands clients to either of them (SO_REUSEPORT).
+        """
+        pid, deadline = self.main_pid(), time.monotonic() + 1.0
+        while pid:
+            listeners = listening()
+            own = [listeners[inode] for inode in sockets_of(pid) if inode in listeners]
+            if not own or time.monotonic() > deadline:
+                everyone = list(listeners.values())
+                split = [address for address in own if everyone.count(address) > 1]
+                return ports(own), ports(split)
+            time.sleep(0.05)
+        return [], []
 
     def info(self):
         """Return the answer to ``show info`` as a dict, empty while nobody answers."""
@@ -172,7 +225,7 @@ class Service:
     def can_have_files(self):
         """Tell whether the running HAProxy may open as many files as it needs after a reload."""
         need = self.module.params["nofile"]
-        pid = int(self.systemctl("show", "--property=MainPID", "--value", "haproxy")[1] or 0)
+        pid = self.main_pid()
         if not need or not pid:
             return True
         try:
@@ -190,11 +243,15 @@ class Service:
         action = "start"
         if self.runs():
             action = "reload" if self.can_have_files() else "restart"
+        return action, self.perform(action)
+
+    def perform(self, action):
+        """Start, reload or restart; return a function that tells what was said of it."""
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         # A unit that failed too often would not be started again otherwise.
         self.systemctl("reset-failed", "haproxy")
         _code, _out, err = self.systemctl(action, "haproxy")
-        return action, lambda: self.journal(since) or err
+        return lambda: self.journal(since) or err
 
     def journal(self, since):
         """Return HAProxy's alerts since then; all it said if there are none."""
@@ -281,7 +338,18 @@ def serve(module, service, backup, digest, result):
     dest = module.params["dest"]
     result["changed"] = True
     result["action"], why = service.load()
-    if service.serves(digest):
+    served = service.serves(digest)
+    kept, split = service.kept() if served else ([], [])
+    if split:
+        result["action"], why = "restart", service.perform("restart")
+        served = service.serves(digest)
+    elif kept:
+        module.warn(
+            "HAProxy's main process keeps ports open since a start that failed: "
+            f"{', '.join(map(str, kept))}. Clients of those that the configuration no longer has "
+            "wait instead of being refused, until `systemctl restart haproxy`, which ends sessions"
+        )
+    if served:
         return
     said = "; ".join(complaints(why(), read(module, dest))[-8:])
     end = "the file is as it was before"

@@ -385,15 +385,17 @@ def test_drained_mycat_finishes_its_sessions(lb, client, sessions, mycats):
 def test_the_former_file_is_back_if_the_new_one_does_not_come_up(lb, client, sessions):
     before = digest(lb)
     runs = []
+    # Bound before the start fails; HAProxy 2.2 never closes it again.
+    new = "listen new\n    bind *:8448\n    mode http\n    monitor-uri /\n"
     # `haproxy -c` binds to nothing, so only the start finds out.
     nowhere = "listen nowhere\n    bind /nonexistent/socket\n"
 
-    def load():
+    def load(more):
         limit = f"--limit={lb.name}"
-        runs.append(run_playbook("molecule/balance/load.yml", limit, load_more=nowhere))
+        runs.append(run_playbook("molecule/balance/load.yml", limit, load_more=more))
 
     with asking(sessions.values()):
-        outage = measure(client, lb.container, load, seconds=12, every=EVERY)
+        outage = measure(client, lb.container, lambda: load(new + nowhere), seconds=12, every=EVERY)
     (run,) = runs
     print(f"{outage}, {answered(sessions.values())}")
     assert run.rc != 0
@@ -402,6 +404,13 @@ def test_the_former_file_is_back_if_the_new_one_does_not_come_up(lb, client, ses
     assert "the former /etc/haproxy/haproxy.cfg is back, and HAProxy serves with it: " in run.said
     assert "cannot bind" in run.said
     assert outage.connections_failed == 0, outage
+
+    load(new)
+    assert runs[-1].rc == 0, runs[-1].output
+    assert [fetch(lb, "http://127.0.0.1:8448/")[0] for _ in range(20)] == [200] * 20
+    assert play(f"--limit=mycat,{lb.name}").rc == 0
+    assert digest(lb) == before
+    await_(lambda: ":8448" not in lb.run("ss", "-Hltn").stdout, 10, "nobody listens on 8448")
 
 
 @pytest.mark.parametrize("options", [[], ["--check"]], ids=["run", "check"])

@@ -17,9 +17,11 @@ import shutil
 import socket
 import socketserver
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
@@ -337,6 +339,50 @@ def test_a_restart_only_for_file_descriptors(
     host.serves_with("former\n    description none\n")
     assert host.run(nofile=nofile)["action"] == action
     assert (nofile in limits.values()) is (action == "reload" and nofile > 0)
+
+
+LISTEN = """
+import socket, sys
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+listener.bind(("127.0.0.1", int(sys.argv[1])))
+listener.listen()
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[int], tuple[int, int]]]:
+    """Have another process listen on a port; its process id and the port."""
+    with contextlib.ExitStack() as started:
+
+        def start(port: int) -> tuple[int, int]:
+            process = started.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", LISTEN, str(port)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            assert process.stdout is not None
+            return process.pid, int(process.stdout.readline())
+
+        yield start
+
+
+def test_a_listener_that_the_main_process_keeps(
+    host: Host, listen: Callable[[int], tuple[int, int]]
+) -> None:
+    main, port = listen(0)
+    (host.directory / "pid").write_text(str(main))
+    host.serves_with("former\n    description none\n")
+    assert host.run()["action"] == "reload"
+    assert f"since a start that failed: {port}. Clients" in "".join(host.warnings)
+
+    listen(port)  # a worker, with a listener of its own
+    assert host.run(GOOD + "    # more\n")["action"] == "restart"
+    assert host.done == ["reload", "reload", "restart"]
 
 
 def test_more_files_than_the_host_gives_are_refused(
