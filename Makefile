@@ -18,6 +18,8 @@ SCENARIOS := default weight kill health balance
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo env PATH="$(PATH)" PYTHONPATH="$(PYTHONPATH)")
 DIFFERENTIAL = $(SUDO) python -m tests.differential
 N ?= 1000
+# A file's tests one after the other: some want no other keepalived on the machine.
+IN_PARALLEL := -q --numprocesses 2 --dist loadfile
 
 .PHONY: help venv demo demo-down check lint types units units-slow sanity build molecule differential differential-short bench test clean
 
@@ -52,10 +54,10 @@ types: venv
 	mypy $(BRAIN)
 
 units: venv
-	pytest -q -m 'not slow'
+	pytest $(IN_PARALLEL) -m 'not slow'
 
 units-slow: venv
-	pytest -q -m slow
+	pytest $(IN_PARALLEL) -m slow
 
 sanity: build ## ansible-test sanity
 	tools/sanity
