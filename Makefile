@@ -13,7 +13,7 @@ export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tools
 
 BRAIN := plugins/module_utils
 SCENARIO ?= default
-SCENARIOS := default weight kill health balance
+SCENARIOS := default weight kill spread health balance
 # Network namespaces want root.
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo env PATH="$(PATH)" PYTHONPATH="$(PYTHONPATH)")
 DIFFERENTIAL = $(SUDO) python -m tests.differential

@@ -83,6 +83,23 @@ def test_a_change_that_does_not_hold_stops_at_the_standby_and_is_given_back(
     assert answering(client, vip) == {mycat.name for mycat in mycats}
 
 
+def test_a_check_that_cannot_succeed_stops_at_the_standby(holder, standby, lbs, vip):
+    before = configurations(lbs)
+    try:
+        with Watch(lbs, vip) as watch:
+            run = site(keepalived_haproxy_alive_port=9, keepalived_verify_timeout=5)
+        assert run.rc != 0
+        assert f"is in FAULT on {standby.name}" in run.said
+        assert "The checks in /usr/local/libexec/mycat_ha stay as this run wrote them." in run.said
+        assert run.changed == {standby.name}
+        assert configurations(lbs) == before
+        assert [set(span.holders) for span in watch.spans] == [{holder.name}]
+    finally:
+        mended = site()
+    assert mended.rc == 0, mended.output
+    assert mended.changed == {standby.name}
+
+
 def test_a_file_that_was_written_and_not_loaded_is_loaded_by_the_next_run(holder, lbs, vip):
     # As a run leaves it that ends before its handlers.
     holder.run("sh", "-c", f"cp -p {CONF} {CONF}.new && mv {CONF}.new {CONF}")

@@ -18,7 +18,9 @@ from ansible_collections.mycat.ha.plugins.module_utils.haproxy_settings import (
 ROLE = Path(__file__).parents[4] / "roles/haproxy"
 DEFAULTS = {
     **yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8")),
+    # These two are expressions in the role.
     "haproxy_mycat_group": "mycat",
+    "haproxy_mycat_bind": "*:8066",
     "vips": ["192.0.2.100/24"],
 }
 GROUPS = {"mycat": ["mycat1", "mycat2"], "web": ["web1"], "nobody": []}

@@ -34,6 +34,7 @@ NAMES = {
     "__keepalived_record_state": "/lib/record",
     "__keepalived_files": {"haproxy_process": "/run/down", "maintenance": "/run/maintenance"},
     "__keepalived_scripts": {"haproxy": "/lib/haproxy", "backends": "/lib/backends"},
+    "__keepalived_scripts_digest": "0123456789abcdef",
 }
 VIP, VIP6 = {"address": "192.0.2.100/24"}, {"address": "2001:db8::64/64"}
 

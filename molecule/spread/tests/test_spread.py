@@ -1,0 +1,107 @@
+"""Virtual IPs spread over load balancers of several releases: each works, and each is replaced."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from lab.daemon import haproxy_unattended, instances, ready
+from lab.hosts import await_, holders
+from lab.outage import measure
+from lab.playbook import run_playbook
+from lab.watch import Watch
+
+# The role's defaults: an HAProxy that dies or hangs, a node that vanishes.
+FAILOVER_BUDGET, NODE_LOSS_BUDGET = 2.0, 4.0
+KEEPALIVED = {"lb11": (2, 1), "lb12": (2, 2), "lb13": (2, 3)}
+
+
+def converge(**variables):
+    return run_playbook("molecule/spread/converge.yml", **variables)
+
+
+@pytest.fixture(scope="session")
+def lbs(group):
+    return group("balancers")
+
+
+@pytest.fixture(scope="session")
+def vips(variables):
+    """The addresses by the names of their VRRP instances."""
+    return {vip["name"]: vip["address"].partition("/")[0] for vip in variables["mycat_ha_vips"]}
+
+
+@pytest.fixture
+def homes(lbs, vips):
+    """Where each VIP is at home, once every load balancer holds its own."""
+
+    def one_each():
+        found = {name: holders(lbs, vip) for name, vip in vips.items()}
+        held = [lb.name for held in found.values() for lb in held]
+        whole = sorted(held) == sorted(lb.name for lb in lbs) and all(map(ready, lbs))
+        return found if whole and all(map(len, found.values())) else None
+
+    found = await_(one_each, 40, "each load balancer holds one VIP")
+    return {name: lb for name, (lb,) in found.items()}
+
+
+def test_each_release_runs_its_keepalived_and_masters_one_instance(homes, lbs, vips):
+    for lb in lbs:
+        version = lb.run("keepalived", "--version").stderr.split()[1]
+        assert tuple(map(int, version.strip("v").split(".")[:2])) == KEEPALIVED[lb.name]
+        states = {name: one.state for name, one in instances(lb).items()}
+        assert states == {name: "MASTER" if homes[name] == lb else "BACKUP" for name in vips}
+
+
+FAILURES = {
+    "HAProxy killed": (("pkill", "-9", "-x", "haproxy"), ("systemctl", "start", "haproxy")),
+    "keepalived stopped": (
+        ("systemctl", "stop", "keepalived"),
+        ("systemctl", "start", "keepalived"),
+    ),
+}
+
+
+@contextmanager
+def watching(lbs, vips):
+    """Watch all the VIPs; {name: Watch}."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(Watch(lbs, vip)) for name, vip in vips.items()}
+
+
+@pytest.mark.parametrize("name", ["orders", "stock", "reports"])
+@pytest.mark.parametrize(("fail", "mend"), FAILURES.values(), ids=FAILURES)
+def test_a_vip_leaves_its_failed_home_alone_and_returns(fail, mend, name, homes, lbs, client, vips):
+    home = homes[name]
+    with watching(lbs, vips) as watches, haproxy_unattended(home):
+        try:
+            outage = measure(client, vips[name], lambda: home.run(*fail))
+            (deputy,) = holders(lbs, vips[name])
+        finally:
+            home.run(*mend)
+        await_(lambda: holders(lbs, vips[name]) == [home], 30, f"{name} is at home again")
+    assert outage.outage_s <= FAILOVER_BUDGET, outage
+    for other, watch in watches.items():
+        watch.assert_one_holder(gap=FAILOVER_BUDGET)
+        moves = [home.name, deputy.name, home.name] if other == name else [homes[other].name]
+        assert watch.owners == moves
+
+
+def test_router_ids_that_change_are_changed_by_all_at_once(homes, lbs, client, vips, variables):
+    others = [
+        {**vip, "virtual_router_id": router_id}
+        for router_id, vip in enumerate(variables["mycat_ha_vips"], start=201)
+    ]
+    with watching(lbs, vips) as watches:
+        run = converge(mycat_ha_vips=others)
+    try:
+        assert run.rc == 0, run.output
+        assert run.changed == {lb.name for lb in lbs}
+        for name, watch in watches.items():
+            # Nobody of the former cluster to hand over: each waits for adverts as at a start.
+            watch.assert_one_holder(gap=NODE_LOSS_BUDGET)
+            assert holders(lbs, vips[name]) == [homes[name]]
+            assert client.query(vips[name], "select 1").stdout == "1\n"
+    finally:
+        back = converge()
+    assert back.rc == 0, back.output
