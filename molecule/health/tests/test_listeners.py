@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from health.tests.conftest import DOWN, UP
+from health.tests.conftest import DOWN, DRAINING, UP
 from lab.hosts import Host, await_
 from lab.playbook import Run, run_playbook
 
@@ -74,6 +74,19 @@ def test_killed_listener_comes_back(whole, mycats, role_variables, await_conclus
             f"another {process} runs on {mycat.name}",
         )
     await_conclusions({mycat.name: UP for mycat in mycats})
+
+
+def test_a_setting_given_on_the_command_line_says_what_it_says(whole, mycats, await_conclusions):
+    """``-e NAME=VALUE`` makes every value a text."""
+    drained = mycats[0]
+    only = (f"--limit={drained.name},haproxy", "--skip-tags=balance")
+    try:
+        done = converge(*only, "--extra-vars=mycat_status_drain=true mycat_status_max_age=0.4")
+        assert done.rc == 0, done.output
+        await_conclusions({m.name: DRAINING if m == drained else UP for m in mycats})
+    finally:
+        undone = converge(*only)
+    assert undone.rc == 0, undone.output
 
 
 @pytest.fixture
