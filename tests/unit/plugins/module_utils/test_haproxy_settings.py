@@ -327,10 +327,10 @@ def test_a_host_that_cannot_be_a_server(host: str, says: str) -> None:
 def test_every_variable_of_the_role_is_described_and_judged() -> None:
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text(encoding="utf-8"))
     described = specs["argument_specs"]["main"]["options"]
-    names = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))["__haproxy_names"]
+    judged = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
     given = {name for name in DEFAULTS if name.startswith("haproxy_")}
     assert set(described) == given
-    assert set(names) == given
+    assert {*judged["__haproxy_names"], *judged["__haproxy_switches"]} == given
     for name, option in described.items():
         if "default" in option:
             assert option["default"] == DEFAULTS[name], name
