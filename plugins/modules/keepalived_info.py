@@ -239,11 +239,15 @@ def start_of(pid):
 
 
 def open_files(pid):
-    """Return what the descriptors of a process stand for, as far as it still lives."""
+    """Return what the descriptors of a process stand for, as far as it still lives.
+
+    Raise PermissionError where the kernel does not tell: root in a container without
+    CAP_SYS_PTRACE is not told of a process that changed its user for a moment (proc(5)).
+    """
     found = []
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for name in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(FileNotFoundError):
                 found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
     return found
 
@@ -251,15 +255,18 @@ def open_files(pid):
 def watches_files(pid):
     """Return whether a keepalived, or a process of its own, has an inotify instance.
 
-    Where it gets none it only logs that it is unable to monitor its tracked files, and never acts
-    on them. Root's are soon used up where many containers share them.
+    None where nothing tells. Where it gets none it only logs that it is unable to monitor its
+    tracked files, and never acts on them. Root's are soon used up where many containers share them.
     """
     children = [
         name
         for name in os.listdir("/proc")
         if name.isdigit() and process_field(name, "PPid") == str(pid)
     ]
-    return any("anon_inode:inotify" in open_files(process) for process in (pid, *children))
+    try:
+        return any("anon_inode:inotify" in open_files(process) for process in (pid, *children))
+    except PermissionError:
+        return None
 
 
 def last_change(module, pid):
@@ -454,7 +461,7 @@ def gather(module):
         instances = ()
     elif pid is not None:
         binary = keepalived or os.readlink(f"/proc/{pid}/exe")
-        if node and tracks_files(node) and not watches_files(pid):
+        if node and tracks_files(node) and watches_files(pid) is False:
             module.warn(UNWATCHED)
         instances = from_daemon(module, binary, version, pid, statements)
     else:

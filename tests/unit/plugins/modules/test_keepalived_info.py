@@ -169,13 +169,19 @@ def test_tracked_files_that_nobody_watches(host: Host) -> None:
     assert host.warnings == [keepalived_info.UNWATCHED]
 
 
-def test_a_process_that_watches_files() -> None:
+def test_a_process_that_watches_files(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = ctypes.CDLL(None).inotify_init()
     try:
-        assert keepalived_info.watches_files(os.getpid())
+        assert keepalived_info.watches_files(os.getpid()) is True
     finally:
         os.close(watch)
-    assert not keepalived_info.watches_files(os.getpid())
+    assert keepalived_info.watches_files(os.getpid()) is False
+
+    def denied(_: str) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "readlink", denied)
+    assert keepalived_info.watches_files(os.getpid()) is None
 
 
 def test_two_that_ask_at_once(host: Host) -> None:
