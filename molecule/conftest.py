@@ -11,7 +11,8 @@ import pytest
 import testinfra
 import yaml
 from lab.daemon import ready, write
-from lab.hosts import Host, answering, await_, await_one_holder
+from lab.haproxy import all_up
+from lab.hosts import Host, await_, await_one_holder
 from lab.playbook import run_playbook
 from lab.watch import Watch
 from testinfra.host import Host as TestinfraHost
@@ -64,7 +65,7 @@ def inspect() -> Callable[[Host], TestinfraHost]:
 
 
 @pytest.fixture
-def holder(lbs: list[Host], mycats: list[Host], client: Host, vip: str) -> Host:
+def holder(lbs: list[Host], mycats: list[Host], vip: str) -> Host:
     """The host with the VIP, once everything runs and every MyCat is in the balancing."""
     everything = [(lb, unit) for lb in lbs for unit in ("haproxy", "keepalived")]
     everything += [(mycat, "mycat") for mycat in mycats]
@@ -72,10 +73,8 @@ def holder(lbs: list[Host], mycats: list[Host], client: Host, vip: str) -> Host:
         await_(lambda h=host, u=unit: h.state_of(u) == "active", 20, f"{unit} runs on {host.name}")
     for lb in lbs:
         await_(lambda h=lb: ready(h), 30, f"{lb.name} is in the election, with all checks passed")
-    found = await_one_holder(lbs, vip)
-    names = {mycat.name for mycat in mycats}
-    await_(lambda: answering(client, vip) == names, 30, "every MyCat answers through the VIP")
-    return found
+    await_(lambda: all_up(lbs, mycats), 30, "every MyCat is in the balancing")
+    return await_one_holder(lbs, vip)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 CLIENT_LOGIN = ("--user=mycat", "--password=mycat-demo")
@@ -87,6 +88,12 @@ def await_one_holder(hosts: Iterable[Host], vip: str, within: float = 15.0) -> H
     return holder
 
 
-def answering(client: Host, vip: str, queries: int = 6) -> set[str]:
-    """Return which MyCats answer a few queries through the address."""
-    return {client.query(vip, "select @@hostname").stdout.strip() for _ in range(queries)}
+def answering(client: Host, address: str, sessions: int = 6) -> set[str]:
+    """Return which MyCats answer a few sessions that are open at the same time.
+
+    One after another, all would go to the same MyCat while the other has a session more.
+    """
+    held = "select @@hostname from (select sleep(0.5)) as held"
+    with ThreadPoolExecutor(sessions) as pool:
+        answers = pool.map(lambda _: client.query(address, held).stdout.strip(), range(sessions))
+    return set(answers)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
 import re
 import subprocess
 import threading
@@ -13,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 import pytest
+from lab.haproxy import admin, all_up, servers
 from lab.hosts import answering, await_
 from lab.outage import measure
 from lab.playbook import run_playbook
@@ -25,13 +24,6 @@ PAUSE = 0.005  # seconds between two queries of a session
 INTER, FASTINTER, DEADLINE = 1.0, 0.25, 1.0
 BUSY = 1.5  # what a loaded machine may add
 
-ASK_ADMIN = """
-import socket, sys
-admin = socket.socket(socket.AF_UNIX)
-admin.connect("/run/haproxy/admin.sock")
-admin.sendall(sys.argv[1].encode() + b"\\n")
-print(b"".join(iter(lambda: admin.recv(65536), b"")).decode())
-"""
 # Status 0: no answer. A certificate of a test is signed by nobody.
 FETCH = """
 import base64, ssl, sys, urllib.error, urllib.request
@@ -56,20 +48,6 @@ LOGGED = re.compile(
 )
 
 
-def admin(lb, command):
-    return lb.run("python3", "-c", ASK_ADMIN, command).stdout
-
-
-def servers(lb, proxy="mycat"):
-    """{server: row of `show stat`}"""
-    rows = csv.DictReader(io.StringIO(admin(lb, "show stat").lstrip("# ")))
-    return {
-        row["svname"]: row
-        for row in rows
-        if row["pxname"] == proxy and row["svname"] not in ("FRONTEND", "BACKEND")
-    }
-
-
 def fetch(host, url, *login):
     """Status and body of the answer to a host; status 0 if there is none."""
     status, _, body = host.run("python3", "-c", FETCH, url, *login).stdout.partition(" ")
@@ -83,13 +61,6 @@ def info(lb):
 def digest(lb):
     text = lb.run("cat", "/etc/haproxy/haproxy.cfg").stdout
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def all_up(lbs, mycats):
-    names = {mycat.name for mycat in mycats}
-    return all(
-        {name for name, row in servers(lb).items() if row["status"] == "UP"} == names for lb in lbs
-    )
 
 
 class Session:
@@ -453,7 +424,7 @@ def test_a_setting_that_haproxy_refuses_changes_nothing(lbs, client):
     assert run.rc != 0
     for lb in lbs:
         assert digest(lb) == before[lb]
-        assert answering(client, lb.container, queries=1)
+        assert answering(client, lb.container, sessions=1)
     assert "HAProxy refuses the new configuration" in run.said
     assert "unknown option 'bogus'" in run.said
 
@@ -470,7 +441,7 @@ def test_a_port_that_another_program_has_changes_nothing(lbs, client):
     assert run.rc != 0
     assert digest(squatted) == before
     assert "cannot bind to *:9999: Address already in use" in run.said
-    assert answering(client, squatted.container, queries=1)
+    assert answering(client, squatted.container, sessions=1)
 
 
 def test_check_mode_shows_the_change_and_no_password(lbs):

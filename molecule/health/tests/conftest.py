@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from lab.haproxy import servers
 from lab.hosts import Host, await_
-
-# Debian's HAProxy brings no client for its admin socket.
-ASK = """
-import socket, sys
-asked = socket.socket(socket.AF_UNIX)
-asked.connect("/run/haproxy/admin.sock")
-asked.sendall(b"show stat\\n")
-sys.stdout.write(asked.makefile().read())
-"""
 
 
 class Conclusion(NamedTuple):
@@ -43,14 +34,12 @@ def concluded(lbs: list[Host]) -> Callable[[], dict[str, Conclusion]]:
     """Ask HAProxy what it thinks of each MyCat, by name."""
 
     def ask() -> dict[str, Conclusion]:
-        lines = lbs[0].run("python3", "-c", ASK).stdout.lstrip("# ").splitlines()
         return {
             # An asterisk: the next check is under way, which a hung MyCat makes the usual state.
-            row["svname"]: Conclusion(
+            name: Conclusion(
                 row["status"], row["check_status"].removeprefix("* "), row["check_code"]
             )
-            for row in csv.DictReader(lines)
-            if row["pxname"] == "mycat" and row["svname"] not in ("FRONTEND", "BACKEND")
+            for name, row in servers(lbs[0]).items()
         }
 
     return ask
