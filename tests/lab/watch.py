@@ -108,11 +108,20 @@ class Watch:
         assert self.longest_without_holder <= gap, self.spans
         assert self.longest_with_several <= HANDOVER, self.spans
 
+    def owners_for(self, seconds: float) -> list[str]:
+        """Return who had the address alone for at least so long, in order."""
+        alone = [
+            name
+            for span in self.spans
+            if len(span.holders) == 1 and span.seconds >= seconds
+            for name in span.holders
+        ]
+        return [name for name, _ in itertools.groupby(alone)]
+
     @property
     def owners(self) -> list[str]:
         """Who had the address alone, in order."""
-        alone = [name for span in self.spans if len(span.holders) == 1 for name in span.holders]
-        return [name for name, _ in itertools.groupby(alone)]
+        return self.owners_for(0)
 
     def longest(self, count_is: range) -> float:
         """Return the longest time (s) during which the number of holders was in ``count_is``."""

@@ -9,7 +9,7 @@ from lab.daemon import haproxy_unattended, instances, ready
 from lab.hosts import await_, holders
 from lab.outage import measure
 from lab.playbook import run_playbook
-from lab.watch import Watch
+from lab.watch import HANDOVER, Watch
 
 # The role's defaults: an HAProxy that dies or hangs, a node that vanishes.
 FAILOVER_BUDGET, NODE_LOSS_BUDGET = 2.0, 4.0
@@ -83,8 +83,12 @@ def test_a_vip_leaves_its_failed_home_alone_and_returns(fail, mend, name, homes,
     assert outage.outage_s <= FAILOVER_BUDGET, outage
     for other, watch in watches.items():
         watch.assert_one_holder(gap=FAILOVER_BUDGET)
-        moves = [home.name, deputy.name, home.name] if other == name else [homes[other].name]
-        assert watch.owners == moves
+        if other == name:
+            # Two hear of the failure at once, and their skews are 4 ms apart: the later one, too,
+            # may be MASTER until it hears the other.
+            assert watch.owners_for(HANDOVER) == [home.name, deputy.name, home.name]
+        else:
+            assert watch.owners == [homes[other].name]
 
 
 def test_router_ids_that_change_are_changed_by_all_at_once(homes, lbs, client, vips, variables):
