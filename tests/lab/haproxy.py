@@ -24,8 +24,12 @@ def admin(lb: Host, command: str) -> str:
 
 
 def servers(lb: Host, proxy: str = "mycat") -> dict[str, dict[str, str]]:
-    """Return the rows of ``show stat`` by the names of the servers."""
-    rows = csv.DictReader(io.StringIO(admin(lb, "show stat").lstrip("# ")))
+    """Return the rows of ``show stat`` by the names of the servers, none where nobody answers."""
+    try:
+        stat = admin(lb, "show stat")
+    except RuntimeError:
+        return {}
+    rows = csv.DictReader(io.StringIO(stat.lstrip("# ")))
     return {
         row["svname"]: row
         for row in rows
