@@ -201,8 +201,9 @@ class Pair:
         weights = {track.check: track.weight for track in instance.tracks}
         for check in node.checks:
             if check.kind is CheckKind.SCRIPT and check.name == "haproxy":
-                own = re.search(r"timeout (\d+(?:\.\d+)?) ", check.command)
-                deadline = float(own.group(1)) if own else check.timeout or check.interval
+                # It asks twice, and waits as long each time.
+                own = re.search(r"check_haproxy (\d+(?:\.\d+)?)$", check.command)
+                deadline = 2 * float(own.group(1)) if own else check.timeout or check.interval
                 takeover = timing.silence if weights[check.name] else timing.clean_stop
                 detection = timing.polled(check.interval, check.fall, deadline)
                 found[HUNG] = (detection + takeover(*timers)).most
