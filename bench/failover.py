@@ -35,7 +35,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests")]
 
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import parse  # noqa: E402
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse  # noqa: E402
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import timing  # noqa: E402
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import CheckKind  # noqa: E402
 from lab import daemon, source  # noqa: E402

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mycat.ha.plugins.module_utils.haproxy_settings import (
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy.settings import (
     SettingError,
     resolve,
 )

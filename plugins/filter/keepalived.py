@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_settings import (
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings import (
     misspelt,
     note,
     resolve,

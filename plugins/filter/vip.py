@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mycat.ha.plugins.module_utils.addresses import vip_interface
+from ansible_collections.mycat.ha.plugins.module_utils.network.addresses import vip_interface
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
 
 

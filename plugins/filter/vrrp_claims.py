@@ -7,8 +7,8 @@ from __future__ import annotations
 import dataclasses
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import ConfError
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp_claims import claims
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.claims import claims
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import ConfError
 
 
 def _vrrp_claims(text: str, running: list | None = None) -> list:

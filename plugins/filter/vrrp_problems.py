@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp_holders import problems
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.holders import problems
 
 
 def _vrrp_problems(

@@ -118,7 +118,7 @@ import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mycat.ha.plugins.module_utils.haproxy_conf import complaints, masked
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy.config_text import complaints, masked
 
 # <linux/in.h>, <linux/in6.h>; Python has no names for them.
 FREEBIND = {

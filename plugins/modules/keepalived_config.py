@@ -143,11 +143,11 @@ import stat
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_change import (
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.change import (
     cluster_wide,
     restart_required,
 )
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_verdict import (
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.config_test import (
     complaints,
     complaints_with_root_scripts,
     masked,

@@ -148,8 +148,8 @@ import stat
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mycat.ha.plugins.module_utils import keepalived_state
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import (
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived import dump
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import (
     ConfError,
     parse,
     parse_tree,
@@ -160,8 +160,8 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.structured import no
 # How a dump is asked for: the name of its signal (keepalived --signum), its file, the keyword of
 # global_defs that names another, what reads it.
 DUMPS = (
-    ("JSON", "keepalived.json", "json_dump_file", keepalived_state.parse_json),
-    ("DATA", "keepalived.data", "state_dump_file", keepalived_state.parse_data),
+    ("JSON", "keepalived.json", "json_dump_file", dump.parse_json),
+    ("DATA", "keepalived.data", "state_dump_file", dump.parse_data),
 )
 # Written along with keepalived.data.
 PARENT_DUMP = "keepalived_parent.data"
@@ -293,7 +293,7 @@ def has_loaded(module, pid):
         return None
     if not started:
         return None
-    return keepalived_state.has_loaded(written, started, last_change(module, pid))
+    return dump.has_loaded(written, started, last_change(module, pid))
 
 
 # --- its dump -------------------------------------------------------------------------------------
@@ -373,7 +373,7 @@ def ask(module, pid, number, path, parse_dump):
         if signature(path) not in (None, before):
             try:
                 return parse_dump(read_own(path, uid))
-            except keepalived_state.DumpError as error:
+            except dump.DumpError as error:
                 problem = str(error)
     return module.fail_json(
         msg=f"keepalived (process {pid}) was asked for its state and did not write it to {path} "
@@ -383,10 +383,10 @@ def ask(module, pid, number, path, parse_dump):
 
 def wanted_dump(module, keepalived, pid):
     """Return the number of the signal that has the daemon write a dump, and the dump's entry."""
-    for dump in DUMPS:
-        code, out = module.run_command([keepalived, f"--signum={dump[0]}"])[:2]
+    for entry in DUMPS:
+        code, out = module.run_command([keepalived, f"--signum={entry[0]}"])[:2]
         if code == 0 and out.strip().isdigit() and listens_to(pid, int(out)):
-            return int(out), dump
+            return int(out), entry
     return module.fail_json(msg=f"keepalived (process {pid}) awaits no signal to be asked by")
 
 
@@ -445,7 +445,7 @@ def tracks_files(node):
 def instance_data(instance, present):
     """Return an instance as the module returns it."""
     data = dataclasses.asdict(instance)
-    data["held"] = keepalived_state.held(instance, present)
+    data["held"] = dump.held(instance, present)
     return data
 
 
@@ -453,7 +453,7 @@ def gather(module):
     """Return what the module returns."""
     keepalived = module.get_bin_path("keepalived")
     banner = "".join(module.run_command([keepalived, "--version"])[1:]) if keepalived else ""
-    version = keepalived_state.version(banner)
+    version = dump.version(banner)
     node, statements = read_configuration(module)
     pid = find_daemon()
     if node and not node.instances:
@@ -465,17 +465,17 @@ def gather(module):
             module.warn(UNWATCHED)
         instances = from_daemon(module, binary, version, pid, statements)
     else:
-        instances = keepalived_state.stopped(node) if node else ()
+        instances = dump.stopped(node) if node else ()
     ip = module.get_bin_path("ip", required=True)
     addresses = module.run_command([ip, "-json", "address"], check_rc=True)[1]
-    present = keepalived_state.kernel_addresses(addresses)
+    present = dump.kernel_addresses(addresses)
     return {
         "version": version,
         "running": pid is not None,
         "pid": pid,
         "loaded": has_loaded(module, pid),
         "instances": [instance_data(instance, present) for instance in instances],
-        "configuration": node and node_data(keepalived_state.without_passwords(node)),
+        "configuration": node and node_data(dump.without_passwords(node)),
     }
 
 
@@ -495,7 +495,7 @@ def main():
         module.fail_json(msg=f"keepalived's state is root's to know, use become: {error}")
     except (ProcessLookupError, FileNotFoundError) as error:
         module.fail_json(msg=f"keepalived ended while it was asked: {error}")
-    except keepalived_state.DumpError as error:
+    except dump.DumpError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)
 

@@ -144,8 +144,8 @@ import struct
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mycat.ha.plugins.module_utils import packets
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp_claims import Claim, strangers
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.claims import Claim, strangers
+from ansible_collections.mycat.ha.plugins.module_utils.network import packets
 
 # linux/if_ether.h, linux/if.h, linux/if_packet.h, asm-generic/socket.h
 ETH_P_IP = 0x0800

@@ -166,7 +166,7 @@ from typing import Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.validation import check_type_dict
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import parse_cluster
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse_cluster
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import options
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import Severity
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError

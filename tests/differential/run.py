@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, FrozenSet, Mapping
 
-from ansible_collections.mycat.ha.plugins.module_utils import keepalived_conf
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived import reader
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Check,
@@ -141,7 +141,7 @@ def configuration(node: Node, directory: Path) -> str:
         flag = str(_flag(directory, node.name, check.name))
         command = "/usr/bin/test -e " + flag if check.kind is CheckKind.SCRIPT else flag
         checks.append(dataclasses.replace(check, command=command))
-    return keepalived_conf.render(dataclasses.replace(node, checks=tuple(checks)))
+    return reader.render(dataclasses.replace(node, checks=tuple(checks)))
 
 
 def _flag(directory: Path, node: str, check: str) -> Path:

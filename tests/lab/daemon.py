@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_state import (
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.dump import (
     DumpError,
     InstanceState,
     parse_data,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import parse
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse
 from lab.daemon import haproxy_unattended, instances, ready
 from lab.hosts import await_, await_one_holder, holders
 from lab.outage import measure

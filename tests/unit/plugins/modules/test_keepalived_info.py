@@ -21,7 +21,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mycat.ha.plugins.modules import keepalived_info
 
-DUMPS = Path(__file__).parents[1] / "module_utils" / "dumps"
+DUMPS = Path(__file__).parents[1] / "module_utils" / "keepalived" / "dumps"
 DATA = int(signal.SIGUSR1)
 JSON = signal.SIGRTMIN + 2
 CONF = """

@@ -8,8 +8,8 @@ from typing import Any
 
 import jinja2
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import parse
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_settings import (
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings import (
     resolve,
     together,
 )
@@ -17,7 +17,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import make_pla
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import read_request
 
 ROOT = Path(__file__).parents[4]
-sys.path.append(str(ROOT / "tests/unit/plugins/module_utils"))
+sys.path.append(str(ROOT / "tests/unit/plugins/module_utils/keepalived"))
 from test_keepalived_settings import facts, link, settings  # noqa: E402
 
 ENVIRONMENT = jinja2.Environment(

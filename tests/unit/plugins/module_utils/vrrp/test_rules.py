@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import parse_cluster
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse_cluster
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import (
     CATALOGUE,
     Severity,

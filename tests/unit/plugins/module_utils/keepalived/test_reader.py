@@ -9,8 +9,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils import keepalived_conf
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_conf import (
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived import reader
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_LINES,
@@ -787,5 +787,5 @@ def test_no_text_raises_anything_but_its_own_error(text):
         lines = [error.line]
     else:
         lines = [item.line for item in parsed.findings if item.line is not None]
-        assert keepalived_conf.parse(text, "lb1") == parsed
+        assert reader.parse(text, "lb1") == parsed
     assert all(1 <= line <= text.count("\n") + 1 for line in lines)

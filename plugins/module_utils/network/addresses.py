@@ -15,8 +15,8 @@ import re
 from dataclasses import dataclass
 from typing import AbstractSet, Iterator, Mapping, Sequence, Union
 
-from .vrrp.model import ModelError
-from .vrrp.request import InterfaceAddress, virtual_address
+from ..vrrp.model import ModelError
+from ..vrrp.request import InterfaceAddress, virtual_address
 
 OPTION = "mycat_ha_vip"
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils import keepalived_verdict as verdict
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived import config_test as verdict
 
 GOOD = {
     "silent success, every version": (0, ""),

@@ -8,7 +8,7 @@ import ipaddress
 from typing import Any
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.addresses import vip_interface
+from ansible_collections.mycat.ha.plugins.module_utils.network.addresses import vip_interface
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
 
 VIP = "192.0.2.100/24"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils import packets
-from ansible_collections.mycat.ha.plugins.module_utils.packets import Advert, Answer
+from ansible_collections.mycat.ha.plugins.module_utils.network import packets
+from ansible_collections.mycat.ha.plugins.module_utils.network.packets import Advert, Answer
 
 MAC = bytes.fromhex("02420a573902")
 VIP6 = IPv6Address("fd00:57::12:3456")

@@ -30,10 +30,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 
-from .keepalived_keywords import ARGUMENTS, KEYWORDS, OTHER_BLOCKS
-from .vrrp import options
-from .vrrp.findings import Finding, finding
-from .vrrp.model import (
+from ..vrrp import options
+from ..vrrp.findings import Finding, finding
+from ..vrrp.model import (
     Authentication,
     Check,
     CheckKind,
@@ -45,6 +44,7 @@ from .vrrp.model import (
     SyncGroup,
     Track,
 )
+from .keywords import ARGUMENTS, KEYWORDS, OTHER_BLOCKS
 
 # Limits: far above what a real file needs, low enough to answer within a second or two.
 MAX_BYTES = 1024 * 1024

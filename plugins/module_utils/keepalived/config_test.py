@@ -14,7 +14,7 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator
 
-from .keepalived_conf import ConfError, Statement, parse_tree, shell_words
+from .reader import ConfError, Statement, parse_tree, shell_words
 
 # keepalived 2.2.7 ends itself by SIGTERM when it comes to look at a script that somebody other
 # than root is to run; mended in 2.2.8 (acassen/keepalived issues 2587 and 2617). A shell reports

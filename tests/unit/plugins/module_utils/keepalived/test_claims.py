@@ -8,8 +8,12 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.packets import Advert, Answer
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp_claims import Claim, claims, strangers
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.claims import (
+    Claim,
+    claims,
+    strangers,
+)
+from ansible_collections.mycat.ha.plugins.module_utils.network.packets import Advert, Answer
 
 TEXT = """
 vrrp_instance VI_1 {

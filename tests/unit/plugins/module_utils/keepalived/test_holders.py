@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp_holders import problems
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.holders import problems
 
 VIP, VIP_6 = "192.0.2.100", "2001:db8::7"
 BOTH = (f"{VIP}/24", VIP_6)

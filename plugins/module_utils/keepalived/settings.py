@@ -14,11 +14,11 @@ import ipaddress
 import re
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from .addresses import vip_interface
-from .keepalived_conf import ConfError, Statement, parse_tree
-from .keepalived_keywords import KEYWORDS, OTHER_BLOCKS
-from .vrrp import options
-from .vrrp.model import ModelError
+from ..network.addresses import vip_interface
+from ..vrrp import options
+from ..vrrp.model import ModelError
+from .keywords import KEYWORDS, OTHER_BLOCKS
+from .reader import ConfError, Statement, parse_tree
 
 Settings = Mapping[str, Any]
 

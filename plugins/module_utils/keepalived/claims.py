@@ -13,9 +13,9 @@ import ipaddress
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from .keepalived_conf import parse
-from .packets import Advert, Answer, mac_text
-from .vrrp.model import Instance
+from ..network.packets import Advert, Answer, mac_text
+from ..vrrp.model import Instance
+from .reader import parse
 
 
 @dataclass(frozen=True)

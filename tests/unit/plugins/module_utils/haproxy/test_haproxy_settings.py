@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.mycat.ha.plugins.module_utils.haproxy_settings import (
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy.settings import (
     RESERVE,
     SettingError,
     resolve,
 )
 
-ROLE = Path(__file__).parents[4] / "roles/haproxy"
+ROLE = Path(__file__).parents[5] / "roles/haproxy"
 DEFAULTS = {
     **yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8")),
     # These two are expressions in the role.

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_change import (
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.change import (
     cluster_wide,
     restart_required,
 )

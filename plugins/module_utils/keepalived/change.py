@@ -15,8 +15,8 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .keepalived_conf import ConfError, Statement, parse, parse_tree
-from .vrrp.model import Instance
+from ..vrrp.model import Instance
+from .reader import ConfError, Statement, parse, parse_tree
 
 # Read once, when keepalived starts. SNMP's agent is started only then, and D-Bus's name taken.
 _AT_START = frozenset(

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils import keepalived_conf
-from ansible_collections.mycat.ha.plugins.module_utils import keepalived_state as state
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived import dump as state
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived import reader
 
 DUMPS = Path(__file__).with_name("dumps")
 VERSIONS = ("2.1.5", "2.2.7", "2.3.3")
@@ -147,7 +147,7 @@ vrrp_instance VI_2 {
 
 
 def test_stopped() -> None:
-    first, second = state.stopped(keepalived_conf.parse(CONF, "lb1").node)
+    first, second = state.stopped(reader.parse(CONF, "lb1").node)
     assert first == state.InstanceState(
         "VI_1", "stopped", "eth0", 51, 90, None, ("192.0.2.100/24",), (), None
     )
@@ -155,7 +155,7 @@ def test_stopped() -> None:
 
 
 def test_without_passwords() -> None:
-    node = keepalived_conf.parse(CONF, "lb1").node
+    node = reader.parse(CONF, "lb1").node
     masked = state.without_passwords(node)
     assert "s3cret" not in repr(masked)
     assert masked.instances[0].authentication is not None

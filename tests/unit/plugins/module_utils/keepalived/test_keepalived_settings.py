@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived_settings import (
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings import (
     misspelt,
     note,
     resolve,

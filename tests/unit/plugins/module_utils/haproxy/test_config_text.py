@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.haproxy_conf import (
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy.config_text import (
     MASK,
     complaints,
     masked,
