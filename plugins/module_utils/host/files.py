@@ -1,0 +1,247 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of a host: read and replaced so that no other user can lead root to another file.
+
+A path is opened folder by folder. Whoever owns a folder, or a link, on the way can exchange what is
+behind it; so all of them must belong to root, or to the user that runs this. Nothing is written in
+place: what differs is replaced by a new file (rename(2)), so a reader sees the old or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: a named pipe in the place of a file would hold the reader.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# As many as the kernel follows (path_resolution(7)).
+_MOST_LINKS = 40
+
+
+class FileError(Exception):
+    """A path that cannot be used; the text is a sentence that names it."""
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Permissions (the lower 12 bits of st_mode), owner and group of a file."""
+
+    mode: int
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is at a path.
+
+    ``kind`` is ``file``, ``directory``, ``link``, ``other`` (a device, a socket, a pipe) or
+    ``absent``. ``data`` is the text of a file or the target of a link; None for the other kinds,
+    and for a file that is longer than was asked for.
+    """
+
+    kind: str
+    attributes: Attributes | None = None
+    data: bytes | None = None
+    size: int = 0
+
+
+ABSENT = Content("absent")
+
+
+def kind_of(mode: int) -> str:
+    """The ``kind`` of a Content, by its st_mode."""
+    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
+    return kinds.get(stat.S_IFMT(mode), "other")
+
+
+def attributes_of(found: os.stat_result) -> Attributes:
+    """The Attributes in the answer of stat(2)."""
+    return Attributes(stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+
+
+class Place:
+    """A name in an open folder. To be used in a ``with`` statement, which closes the folder.
+
+    ``path`` is absolute. Its last component is never followed, neither to read nor to write.
+    Methods raise FileError.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        folder, self.name = os.path.split(path.rstrip("/"))
+        if not path.startswith("/") or self.name in ("", ".", ".."):
+            raise FileError(f"{path!r} is not the absolute path of a file")
+        self._folder = _open_folder(folder)
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        os.close(self._folder)
+
+    def read(self, most: int) -> Content:
+        """What is there; of a file that is longer than ``most`` bytes not the data."""
+        with self._sentences("cannot be read"):
+            try:
+                found = os.lstat(self.name, dir_fd=self._folder)
+            except FileNotFoundError:
+                return ABSENT
+            kind = kind_of(found.st_mode)
+            if kind == "link":
+                target = os.fsencode(os.readlink(self.name, dir_fd=self._folder))
+                return Content(kind, attributes_of(found), target, len(target))
+            if kind == "file" and found.st_size <= most:
+                return self._read_file(most)
+            return Content(kind, attributes_of(found), None, found.st_size)
+
+    def _read_file(self, most: int) -> Content:
+        with open(os.open(self.name, _READ, dir_fd=self._folder), "rb") as file:
+            # Not of the name: that may be another file by now.
+            found = os.fstat(file.fileno())
+            kind = kind_of(found.st_mode)
+            data = file.read(most + 1) if kind == "file" else b""
+        whole = kind == "file" and len(data) <= most
+        return Content(kind, attributes_of(found), data if whole else None, found.st_size)
+
+    def write(self, data: bytes, attributes: Attributes) -> None:
+        """Put a file there, in the place of a file, a link or nothing."""
+        with self._sentences("cannot be written"), self._new_name() as new:
+            # Empty and root's own, until nobody can read it who must not.
+            descriptor = os.open(new, _CREATE, 0o600, dir_fd=self._folder)
+            with open(descriptor, "wb") as file:
+                os.fchown(descriptor, attributes.uid, attributes.gid)
+                # Behind chown(2), which takes the set-user-ID bit away.
+                os.fchmod(descriptor, attributes.mode)
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+            self._move_here(new)
+
+    def link(self, target: bytes) -> None:
+        """Put a symbolic link there, in the place of a file, a link or nothing."""
+        with self._sentences("cannot be written"), self._new_name() as new:
+            os.symlink(os.fsdecode(target), new, dir_fd=self._folder)
+            self._move_here(new)
+
+    def make_directory(self, attributes: Attributes) -> None:
+        """Make a directory, or give the one that is there these attributes."""
+        with self._sentences("cannot be made a directory"):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self.name, 0o700, dir_fd=self._folder)
+            descriptor = os.open(self.name, _LIST, dir_fd=self._folder)
+            try:
+                os.fchown(descriptor, attributes.uid, attributes.gid)
+                os.fchmod(descriptor, attributes.mode)
+            finally:
+                os.close(descriptor)
+
+    def remove(self) -> None:
+        """Remove a file, a link or an empty directory."""
+        with self._sentences("cannot be removed"):
+            found = os.lstat(self.name, dir_fd=self._folder)
+            if stat.S_ISDIR(found.st_mode):
+                os.rmdir(self.name, dir_fd=self._folder)
+            else:
+                os.unlink(self.name, dir_fd=self._folder)
+
+    def names(self) -> list[str]:
+        """What is in the directory that is there."""
+        with self._sentences("cannot be read"):
+            descriptor = os.open(self.name, _LIST, dir_fd=self._folder)
+            try:
+                return os.listdir(descriptor)
+            finally:
+                os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _sentences(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FileError(f"{self.path} {what}: {error.strerror}") from None
+
+    @contextlib.contextmanager
+    def _new_name(self) -> Iterator[str]:
+        """A name for the new file, which is gone at the end if it was not moved away."""
+        new = f".mycat_ha.{secrets.token_hex(8)}"
+        try:
+            yield new
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=self._folder)
+
+    def _move_here(self, new: str) -> None:
+        os.rename(new, self.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+
+def folder_exists(path: str) -> bool:
+    """Whether the folder that a path is in is there."""
+    return os.path.isdir(os.path.dirname(path.rstrip("/")))
+
+
+def _open_folder(path: str) -> int:
+    """Return a descriptor of a folder that only root can exchange for another."""
+    pending = path.split("/")[::-1]
+    here = os.open("/", _FOLDER)
+    links = 0
+    try:
+        while pending:
+            name = pending.pop()
+            if name in ("", "."):
+                continue
+            child = _open_child(path, here, name)
+            if not stat.S_ISLNK(os.fstat(child).st_mode):
+                os.close(here)
+                here = child
+                continue
+            target = os.readlink("", dir_fd=child)
+            os.close(child)
+            links += 1
+            if links > _MOST_LINKS:
+                raise FileError(f"{path}: too many symbolic links")
+            pending += target.split("/")[::-1]
+            if target.startswith("/"):
+                os.close(here)
+                here = os.open("/", _FOLDER)
+    except BaseException:
+        os.close(here)
+        raise
+    return here
+
+
+def _open_child(path: str, here: int, name: str) -> int:
+    """Return a descriptor of a folder, or of a link, in the folder ``here`` on the way to path."""
+    try:
+        child = os.open(name, _STEP, dir_fd=here)
+    except OSError as error:
+        raise FileError(f"the folder {path} cannot be used: {error.strerror}") from None
+    problem = _folder_problem(name, os.fstat(child))
+    if problem:
+        os.close(child)
+        raise FileError(f"the folder {path} cannot be used: {problem}")
+    return child
+
+
+def _folder_problem(name: str, found: os.stat_result) -> str:
+    if found.st_uid not in (0, os.geteuid()):
+        return (
+            f"{name} belongs to the user with the id {found.st_uid}, who could put another in its "
+            "place; give it to root"
+        )
+    if stat.S_ISLNK(found.st_mode):
+        return ""
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{name} is not a folder"
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        return f"every user can write to {name}; take that right away"
+    return ""
