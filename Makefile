@@ -48,6 +48,7 @@ lint: venv
 	shellcheck tools/build tools/demo/run tools/engine tools/image tools/packages tools/sanity tools/scenario tools/venv .ci/run
 	python tools/role_docs.py --check
 	python tools/rules_doc.py --check
+	python tools/election_doc.py --check
 	ansible-lint --offline --profile production
 
 types: venv

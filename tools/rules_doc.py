@@ -1,22 +1,19 @@
-"""Write docs/rules.md from the catalogue of findings."""
+"""Write docs/rules.md from the rules."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "rules.md"
+import pages
+from module_utils.vrrp.findings import Rule, Severity
+from module_utils.vrrp.rules.catalogue import SECTIONS
 
-sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
-
-from vrrp.findings import SECTIONS, Rule, Severity  # noqa: E402
+PAGE = pages.ROOT / "docs" / "rules.md"
 
 HEAD = """# What the validator finds
 
-<!-- Made by tools/rules_doc.py from plugins/module_utils/vrrp/findings.py. -->
+<!-- Made by tools/rules_doc.py from plugins/module_utils/vrrp/rules. -->
 
 `vrrp_validate` (and `vrrp_plan`, which proves its own result) returns findings. Each has an id from
 this page, the node and instance to look at, a message, a fix with the numbers of your cluster, and
@@ -75,21 +72,5 @@ def page() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="change nothing; fail if the page is out of date"
-    )
-    options = parser.parse_args()
-    current = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    if current == page():
-        return 0
-    if options.check:
-        print(f"{PAGE.relative_to(ROOT)} is out of date: run tools/rules_doc.py", file=sys.stderr)
-        return 1
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pages.main(__doc__, PAGE, page(), "tools/rules_doc.py"))

@@ -170,8 +170,8 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import 
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import options
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import Severity
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.rules import Report, validate
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.structured import read_cluster
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.validate import Report, validate
 
 
 class Module(AnsibleModule):

@@ -17,7 +17,7 @@ import random
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election, events
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Authentication,
     Check,
@@ -44,7 +44,7 @@ class Case:
 
     seed: int
     cluster: Cluster
-    events: tuple[election.Event, ...]
+    events: tuple[events.Event, ...]
 
     @property
     def quiet(self) -> float:
@@ -199,18 +199,18 @@ def _mismatched(rng: random.Random, node: Node, others: tuple[str, ...]) -> Node
     return dataclasses.replace(node, instances=tuple(map(change, node.instances)))
 
 
-def _events(rng: random.Random, cluster: Cluster) -> tuple[election.Event, ...]:
+def _events(rng: random.Random, cluster: Cluster) -> tuple[events.Event, ...]:
     """All nodes start one after the other, in any order; then 3 to 8 things happen."""
     state = election.initial(cluster)
-    events: list[election.Event] = []
+    events: list[events.Event] = []
 
-    def then(event: election.Event) -> None:
+    def then(event: events.Event) -> None:
         nonlocal state
         events.append(event)
         state = election.apply(cluster, state, event)
 
     for node in rng.sample(cluster.nodes, len(cluster.nodes)):
-        then(election.KeepalivedStarts(node.name))
+        then(events.KeepalivedStarts(node.name))
     try:
         for _ in range(rng.randint(3, 8)):
             possible = election.legal_events(cluster, state)
@@ -223,10 +223,10 @@ def _events(rng: random.Random, cluster: Cluster) -> tuple[election.Event, ...]:
 
 # Checks change most often; what ends a daemon is followed by what starts it again.
 _LIKELIHOOD = {
-    election.CheckFails: 8,
-    election.CheckRecovers: 6,
-    election.KeepalivedStarts: 8,
-    election.NodeReturns: 8,
-    election.LinkHealed: 8,
-    election.NodeLost: 2,
+    events.CheckFails: 8,
+    events.CheckRecovers: 6,
+    events.KeepalivedStarts: 8,
+    events.NodeReturns: 8,
+    events.LinkHealed: 8,
+    events.NodeLost: 2,
 }

@@ -13,7 +13,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Callable
 
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import hearing
 
 from .cases import Case
 
@@ -53,17 +53,17 @@ def _two_owners(case: Case) -> bool:
 
 # What is looked at only after the advert was handed to the instance.
 _READ_AND_REJECTED = {
-    election.Rejection.VERSION,
-    election.Rejection.AUTHENTICATION,
-    election.Rejection.ADVERT_INT,
-    election.Rejection.VIPS,
+    hearing.Rejection.VERSION,
+    hearing.Rejection.AUTHENTICATION,
+    hearing.Rejection.ADVERT_INT,
+    hearing.Rejection.VIPS,
 }
 
 
 def _third_node_beside_rejection(case: Case) -> bool:
     nodes = case.cluster.nodes
     return len(nodes) > 2 and any(
-        election.rejection(node, instance, sender) in _READ_AND_REJECTED
+        hearing.rejection(node, instance, sender) in _READ_AND_REJECTED
         for node, other in itertools.permutations(nodes, 2)
         for instance, sender in itertools.product(node.instances, other.instances)
     )

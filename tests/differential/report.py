@@ -10,7 +10,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import events
 
 from .cases import Case
 from .known import Known
@@ -39,7 +39,7 @@ def _step(step: Step) -> str:
     return f"{line}\n{'    the model says':<34} {expected}"
 
 
-def _event(event: election.Event) -> str:
+def _event(event: events.Event) -> str:
     values = [str(getattr(event, field.name)) for field in dataclasses.fields(event)]
     return "{}({})".format(type(event).__name__, ", ".join(values))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, FrozenSet, Mapping
 
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import reader
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election, events, hearing
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Check,
     CheckKind,
@@ -38,7 +38,7 @@ class Step:
     """What both sides say after an event. ``model`` lists every outcome that the model allows, the
     likeliest first; None stands for an election that never settles."""
 
-    event: election.Event
+    event: events.Event
     model: tuple[Holders | None, ...]
     daemon: Holders | None
 
@@ -74,7 +74,7 @@ class Model:
         self._cluster = cluster
         self._possible = {election.initial(cluster)}
 
-    def apply(self, event: election.Event) -> tuple[Holders | None, ...]:
+    def apply(self, event: events.Event) -> tuple[Holders | None, ...]:
         """Every outcome of the event, the likeliest first."""
         outcomes: list[Holders | None] = []
         following = set()
@@ -93,7 +93,7 @@ class Model:
         """Drop the states that do not show as ``seen``."""
         self._possible = {state for state in self._possible if self._holders(state) == seen}
 
-    def _holders(self, state: election.ClusterState) -> Holders:
+    def _holders(self, state: events.ClusterState) -> Holders:
         return dict(election.holders(self._cluster, state))
 
 
@@ -106,7 +106,7 @@ def run(case: Case, daemon: Daemon, keep: bool = False) -> Outcome:
         vip
         for node in cluster.nodes
         for instance in node.instances
-        for vip in election.addresses_of(instance)
+        for vip in hearing.addresses_of(instance)
     }
     model = Model(cluster)
     steps: list[Step] = []
@@ -165,9 +165,9 @@ def _tracked_interfaces(node: Node) -> list[str]:
     return sorted({track.check for track in tracks if track.kind is CheckKind.INTERFACE})
 
 
-def _perform(lab: Lab, cluster: Cluster, event: election.Event) -> None:
-    if isinstance(event, (election.CheckFails, election.CheckRecovers)):
-        passes = isinstance(event, election.CheckRecovers)
+def _perform(lab: Lab, cluster: Cluster, event: events.Event) -> None:
+    if isinstance(event, (events.CheckFails, events.CheckRecovers)):
+        passes = isinstance(event, events.CheckRecovers)
         node = next(node for node in cluster.nodes if node.name == event.node)
         for check in node.checks:
             if check.name == event.check:
@@ -176,13 +176,13 @@ def _perform(lab: Lab, cluster: Cluster, event: election.Event) -> None:
         lab.set_interface(event.node, event.check, up=passes)
         return
     actions: dict[type, Callable[[str], None]] = {
-        election.KeepalivedStarts: lab.start,
-        election.KeepalivedStops: lab.stop,
-        election.KeepalivedKilled: lab.kill,
-        election.NodeLost: lab.lose,
-        election.NodeReturns: lab.bring_back,
-        election.LinkCut: lab.cut,
-        election.LinkHealed: lab.heal,
+        events.KeepalivedStarts: lab.start,
+        events.KeepalivedStops: lab.stop,
+        events.KeepalivedKilled: lab.kill,
+        events.NodeLost: lab.lose,
+        events.NodeReturns: lab.bring_back,
+        events.LinkCut: lab.cut,
+        events.LinkHealed: lab.heal,
     }
     actions[type(event)](event.node)
 
@@ -200,12 +200,12 @@ def shrink(outcome: Outcome, daemon: Daemon) -> Outcome:
     return outcome
 
 
-def _legal(cluster: Cluster, events: tuple[election.Event, ...]) -> bool:
+def _legal(cluster: Cluster, events: tuple[events.Event, ...]) -> bool:
     """Whether each event can happen after those before it."""
     model = Model(cluster)
     try:
         for event in events:
             model.apply(event)
-    except election.IllegalEventError:
+    except events.IllegalEventError:
         return False
     return True

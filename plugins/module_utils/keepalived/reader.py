@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 
 from ..vrrp import options
-from ..vrrp.findings import Finding, finding
+from ..vrrp.findings import Finding
 from ..vrrp.model import (
     Authentication,
     Check,
@@ -44,6 +44,7 @@ from ..vrrp.model import (
     SyncGroup,
     Track,
 )
+from ..vrrp.rules.catalogue import finding
 from .keywords import ARGUMENTS, KEYWORDS, OTHER_BLOCKS
 
 # Limits: far above what a real file needs, low enough to answer within a second or two.

@@ -60,438 +60,36 @@ happens, so they do not show in settled states.
 
 from __future__ import annotations
 
-import enum
 import functools
-import ipaddress
-from dataclasses import dataclass, replace
-from typing import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Iterator, Mapping
 
-from . import priority, timing
-from .model import Cluster, Instance, Node
-
-
-class VrrpState(enum.Enum):
-    """The state of an instance. INIT: keepalived does not run. ABANDONED: it was killed while
-    MASTER, and the VIPs are still on the interface."""
-
-    # Members are singletons; states are hashed too often for the hash of a name.
-    __hash__ = object.__hash__
-
-    INIT = "INIT"
-    BACKUP = "BACKUP"
-    MASTER = "MASTER"
-    FAULT = "FAULT"
-    ABANDONED = "ABANDONED"
-
-
-class Trigger(enum.Enum):
-    """What moves a unit from one state to another."""
-
-    START = "keepalived starts, all checks good"
-    START_AS_MASTER = "keepalived starts as address owner (or state MASTER before 2.0.0)"
-    START_FAULTY = "keepalived starts, a check without weight fails"
-    STOP = "keepalived stops"
-    KILL = "keepalived is killed (kill -9)"
-    POWER_LOSS = "the node loses power"
-    FAULT_BEGINS = "a check without weight fails"
-    FAULT_ENDS = "no check without weight fails any more"
-    DOWN_TIMER_EXPIRES = "the down timer expires"
-    STRONGER_ADVERT = "a stronger MASTER is heard"
-
-
-_STARTS = {
-    Trigger.START: VrrpState.BACKUP,
-    Trigger.START_AS_MASTER: VrrpState.MASTER,
-    Trigger.START_FAULTY: VrrpState.FAULT,
-}
-
-TRANSITIONS: Mapping[VrrpState, Mapping[Trigger, VrrpState]] = {
-    VrrpState.INIT: _STARTS,
-    VrrpState.BACKUP: {
-        Trigger.DOWN_TIMER_EXPIRES: VrrpState.MASTER,
-        Trigger.FAULT_BEGINS: VrrpState.FAULT,
-        Trigger.STOP: VrrpState.INIT,
-        Trigger.KILL: VrrpState.INIT,
-        Trigger.POWER_LOSS: VrrpState.INIT,
-    },
-    VrrpState.MASTER: {
-        Trigger.STRONGER_ADVERT: VrrpState.BACKUP,
-        Trigger.FAULT_BEGINS: VrrpState.FAULT,
-        Trigger.STOP: VrrpState.INIT,
-        Trigger.KILL: VrrpState.ABANDONED,
-        Trigger.POWER_LOSS: VrrpState.INIT,
-    },
-    VrrpState.FAULT: {
-        # Never straight to MASTER: the full down timer passes first.
-        Trigger.FAULT_ENDS: VrrpState.BACKUP,
-        Trigger.STOP: VrrpState.INIT,
-        Trigger.KILL: VrrpState.INIT,
-        Trigger.POWER_LOSS: VrrpState.INIT,
-    },
-    VrrpState.ABANDONED: {**_STARTS, Trigger.POWER_LOSS: VrrpState.INIT},
-}
-
-HOLDING = frozenset({VrrpState.MASTER, VrrpState.ABANDONED})
-"""The states in which the VIPs are on the interface."""
-
-
-class IllegalTransitionError(RuntimeError):
-    """A trigger that cannot occur in this state: a defect of the model, not of a cluster."""
-
-    def __init__(self, state: VrrpState, trigger: Trigger) -> None:
-        super().__init__(f"{trigger.name} cannot happen in state {state.name}")
-        self.state = state
-        self.trigger = trigger
-
-
-class IllegalEventError(ValueError):
-    """An event that cannot happen now, such as stopping a daemon that does not run."""
-
-    def __init__(self, event: Event, why: str) -> None:
-        super().__init__(f"{event}: {why}")
-        self.event = event
-        self.why = why
+from . import priority
+from .events import (
+    ENDINGS,
+    HOLDING,
+    CheckFails,
+    CheckRecovers,
+    ClusterState,
+    Event,
+    EventsOfNode,
+    IllegalEventError,
+    KeepalivedStarts,
+    KeepalivedStops,
+    NodeReturns,
+    NodeState,
+    Trigger,
+    VrrpState,
+    after_event,
+    next_state,
+)
+from .hearing import networks, receiver_of
+from .model import Cluster
+from .units import Member, Unit, members_of, units_of
 
 
 class EndlessElectionError(RuntimeError):
     """Sync groups overlap so that their members push each other out of MASTER for ever."""
-
-
-def next_state(state: VrrpState, trigger: Trigger) -> VrrpState:
-    """The state after ``trigger``; ``IllegalTransitionError`` if the table has no such move."""
-    try:
-        return TRANSITIONS[state][trigger]
-    except KeyError:
-        raise IllegalTransitionError(state, trigger) from None
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happens to one node, from outside."""
-
-    node: str
-
-
-@dataclass(frozen=True)
-class CheckFails(Event):
-    """A check of the node begins to fail (a tracked file: holds 1)."""
-
-    check: str
-
-
-@dataclass(frozen=True)
-class CheckRecovers(Event):
-    """A failing check of the node passes again (a tracked file: holds 0)."""
-
-    check: str
-
-
-@dataclass(frozen=True)
-class KeepalivedStarts(Event):
-    """keepalived is started."""
-
-
-@dataclass(frozen=True)
-class KeepalivedStops(Event):
-    """keepalived is stopped in an orderly way."""
-
-
-@dataclass(frozen=True)
-class KeepalivedKilled(Event):
-    """All processes of keepalived get SIGKILL."""
-
-
-@dataclass(frozen=True)
-class NodeLost(Event):
-    """The node loses power."""
-
-
-@dataclass(frozen=True)
-class NodeReturns(Event):
-    """A lost node boots, and keepalived starts with it."""
-
-
-@dataclass(frozen=True)
-class LinkCut(Event):
-    """The node and the others no longer hear each other; its interface stays up."""
-
-
-@dataclass(frozen=True)
-class LinkHealed(Event):
-    """A cut link works again."""
-
-
-@dataclass(frozen=True)
-class NodeState:
-    """One node at rest. ``states`` are those of its instances, in the order of the node's
-    ``instances``; ``failed`` are the names of the checks that fail."""
-
-    states: tuple[VrrpState, ...]
-    running: bool = False
-    lost: bool = False
-    cut: bool = False
-    failed: frozenset[str] = frozenset()
-
-    def with_states(self, states: Iterable[VrrpState]) -> NodeState:
-        """The same node with other states of its instances."""
-        return NodeState(tuple(states), self.running, self.lost, self.cut, self.failed)
-
-
-@dataclass(frozen=True)
-class ClusterState:
-    """The cluster at rest, its nodes in the order of ``Cluster.nodes``."""
-
-    nodes: tuple[NodeState, ...]
-
-
-class Rejection(enum.Enum):
-    """Why a receiver never acts on a sender's adverts."""
-
-    ROUTER = "another virtual router (VRID, address family or network)"
-    VERSION = "another VRRP version"
-    AUTHENTICATION = "another authentication"
-    ADVERT_INT = "another advert interval (version 2)"
-    CAST = "unicast against multicast"
-    PEER = "the sender does not list the receiver as unicast peer"
-    VIPS = "another list of virtual addresses (up to keepalived 2.3.2)"
-
-
-_VIP_LIST_ONLY_LOGGED_SINCE = (2, 3, 3)
-
-
-@functools.lru_cache(maxsize=4096)
-def plain_address(text: str) -> str:
-    """The address alone, normalised, of what ``virtual_ipaddress`` and ``unicast_peer`` hold
-    ("192.0.2.9/24 dev eth0" gives "192.0.2.9"); words that are no address come back as they are."""
-    words = text.split()
-    host = words[0].partition("/")[0] if words else text
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return host
-
-
-def addresses_of(instance: Instance) -> tuple[str, ...]:
-    """The VIPs that come and go with the instance, without prefix length, in order."""
-    listed = instance.virtual_ipaddress + instance.virtual_ipaddress_excluded
-    return tuple(dict.fromkeys(map(plain_address, listed)))
-
-
-def source_address(node: Node, instance: Instance) -> str:
-    """Where the instance's adverts come from."""
-    return plain_address(instance.unicast_src_ip or node.address)
-
-
-def _family(instance: Instance) -> int:
-    listed = instance.virtual_ipaddress + instance.virtual_ipaddress_excluded
-    return 6 if any(":" in plain_address(vip) for vip in listed[:1]) else 4
-
-
-def _authentication(instance: Instance) -> tuple[str, str] | None:
-    written = instance.authentication
-    if written is None or instance.version != 2 or instance.strict_mode:
-        return None
-    return (written.auth_type, written.auth_pass[:8])
-
-
-@dataclass(frozen=True)
-class _Adverts:
-    """What an instance sends, as far as a receiver may mind."""
-
-    router: tuple[int, int]
-    peers: frozenset[str]
-    version: int
-    authentication: tuple[str, str] | None
-    interval: float | None
-    vips: frozenset[str]
-
-
-def _adverts(instance: Instance) -> _Adverts:
-    return _Adverts(
-        router=(instance.virtual_router_id, _family(instance)),
-        peers=frozenset(map(plain_address, instance.unicast_peer or ())),
-        version=instance.version,
-        authentication=_authentication(instance),
-        interval=priority.advert_interval(instance) if instance.version == 2 else None,
-        vips=frozenset(map(plain_address, instance.virtual_ipaddress)),
-    )
-
-
-@dataclass(frozen=True)
-class _Receiver:
-    """What an instance compares the adverts of others with."""
-
-    own: _Adverts
-    addresses: frozenset[str]
-    minds_vips: bool
-
-    def rejects(self, adverts: _Adverts) -> Rejection | None:
-        """See ``rejection``."""
-        own = self.own
-        if own.router != adverts.router:
-            return Rejection.ROUTER
-        if bool(own.peers) != bool(adverts.peers):
-            return Rejection.CAST
-        if adverts.peers and adverts.peers.isdisjoint(self.addresses):
-            return Rejection.PEER
-        if own.version != adverts.version:
-            return Rejection.VERSION
-        if own.authentication != adverts.authentication:
-            return Rejection.AUTHENTICATION
-        if own.interval != adverts.interval:
-            return Rejection.ADVERT_INT
-        return Rejection.VIPS if self.minds_vips and own.vips != adverts.vips else None
-
-
-def _receiver(node: Node, instance: Instance) -> _Receiver:
-    return _Receiver(
-        own=_adverts(instance),
-        addresses=frozenset({plain_address(node.address), source_address(node, instance)}),
-        minds_vips=node.keepalived_version < _VIP_LIST_ONLY_LOGGED_SINCE,
-    )
-
-
-def rejection(receiver_node: Node, receiver: Instance, sender: Instance) -> Rejection | None:
-    """Why ``receiver`` never acts on the adverts of ``sender``, or None if it does. Whether a wire
-    connects the two is not asked here."""
-    return _receiver(receiver_node, receiver).rejects(_adverts(sender))
-
-
-def _strength_of_address(address: str) -> tuple[int, int, str] | None:
-    if not address:
-        return None
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return (0, 0, address)
-    return (parsed.version, int(parsed), "")
-
-
-class Member:
-    """One instance of one node, with everything about it that an election asks and no event
-    changes."""
-
-    def __init__(self, index: int, node: int, position: int, owner: Node, it: Instance) -> None:
-        self.index = index
-        self.node = node
-        self.position = position
-        self.instance = it
-        self.addresses = addresses_of(it)
-        self.nopreempt = priority.nopreempt_in_force(owner, it)
-        self.preempt_delay = priority.preempt_delay_in_force(owner, it)
-        self.is_owner = priority.is_owner(it)
-        self.starts_as_master = priority.starts_as_master(owner, it)
-        self.interval = priority.advert_interval(it)
-        self.adverts = priority.down_timer_adverts(owner, it)
-        # Hosts never share an address: of two that nobody told, the first node's is the higher.
-        self.strength = _strength_of_address(source_address(owner, it)) or (0, -node, "")
-        self.old = owner.keepalived_version < (2, 0, 0)
-        self.hears: tuple[Member, ...] = ()
-        self._hears_of: dict[int, tuple[Member, ...]] = {}
-        self.unit: Unit
-        self.base = priority.base_priority(it)
-        self.tracks = priority.counting_tracks(owner, it)
-        self.written = priority.written_tracks(owner, it)
-        self.checks = frozenset(track.check for track in self.written)
-        self._effective: dict[frozenset[str], int | None] = {}
-
-    def hear(self, others: Iterable[Member]) -> None:
-        """Say once whose adverts the instance accepts."""
-        self.hears = tuple(others)
-        for other in self.hears:
-            self._hears_of[other.unit.index] = (*self.hears_of(other.unit.index), other)
-
-    def hears_of(self, unit: int) -> tuple[Member, ...]:
-        """The members of a unit, given by its index, whose adverts the instance accepts."""
-        return self._hears_of.get(unit, ())
-
-    def effective(self, failed: frozenset[str]) -> int | None:
-        """The effective priority while ``failed`` checks fail; None in FAULT of its own."""
-        if failed not in self._effective:
-            results = {
-                track.check: priority.result_of(track.kind, track.check in failed)
-                for track in self.tracks
-            }
-            self._effective[failed] = priority.effective_from_tracks(
-                self.base, self.tracks, results
-            )
-        return self._effective[failed]
-
-    def added_by(self, check: str, failing: bool) -> int | None:
-        """What a check adds to the priority in this condition; None is a fault."""
-        added = [
-            priority.contribution(track, priority.result_of(track.kind, failing))
-            for track in self.tracks
-            if track.check == check
-        ]
-        return None if None in added else sum(one for one in added if one is not None)
-
-    def wants(self, check: str, failing: bool) -> bool:
-        """Whether the operator wants the check in this condition, as far as this instance goes."""
-        return all(
-            priority.is_healthy(track, failing) for track in self.written if track.check == check
-        )
-
-    def down_interval(self, effective: int, interval: float) -> float:
-        """Seconds of silence until takeover after adverts that came every ``interval``."""
-        if self.instance.version == 2:
-            interval = self.interval
-        return timing.master_down(
-            self.instance.version, self._timed_by(effective), interval, self.adverts
-        )
-
-    def skew(self, effective: int, interval: float) -> float:
-        """Seconds until takeover after a farewell (priority 0)."""
-        return timing.skew(self.instance.version, self._timed_by(effective), interval)
-
-    def _timed_by(self, effective: int) -> int:
-        """The priority that sets the skew: 1.4.5 and older took the base priority."""
-        return self.base if self.old else effective
-
-    def may_miss(self, other: Member, effective: int) -> bool:
-        """Whether the down timer can end before the first advert of ``other`` comes, when both
-        run version 3 with intervals far apart."""
-        return other.interval > self.down_interval(effective, self.interval)
-
-
-class Unit:
-    """The instances of one node that change state together: a sync group, or one alone."""
-
-    def __init__(self, index: int, node: int, members: tuple[Member, ...]) -> None:
-        self.index = index
-        self.node = node
-        self.members = members
-        self.checks = frozenset(check for member in members for check in member.checks)
-        self.preempt_delay = max(member.preempt_delay for member in members)
-        self.starts_as_master = all(member.starts_as_master for member in members)
-        self._faulty: dict[frozenset[str], bool] = {}
-        self._healthy: dict[frozenset[str], bool] = {}
-        for member in members:
-            member.unit = self
-
-    def state(self, cluster: ClusterState) -> VrrpState:
-        """The state all members are in."""
-        return cluster.nodes[self.node].states[self.members[0].position]
-
-    def faulty(self, failed: frozenset[str]) -> bool:
-        """Whether a check without weight fails at any member: all of them are in FAULT."""
-        known = self._faulty.get(failed)
-        if known is None:
-            known = any(member.effective(failed) is None for member in self.members)
-            self._faulty[failed] = known
-        return known
-
-    def healthy(self, failed: frozenset[str]) -> bool:
-        """Whether every check of every member is as the operator wants it."""
-        known = self._healthy.get(failed)
-        if known is None:
-            known = all(
-                priority.is_healthy(track, track.check in failed)
-                for member in self.members
-                for track in member.written
-            )
-            self._healthy[failed] = known
-        return known
 
 
 @dataclass(frozen=True)
@@ -504,7 +102,7 @@ class _Moment:
     now: float = 0.0
 
 
-class _Air:
+class _Audible:
     """What the units of a scope hear of each other at one moment."""
 
     def __init__(
@@ -513,7 +111,7 @@ class _Air:
         self._nodes = after.nodes
         self._backups = [u for u, now in zip(scope, states) if now is VrrpState.BACKUP]
         self._masters = [u for u, now in zip(scope, states) if now is VrrpState.MASTER]
-        self._audible = [unit.index for unit in self._masters if not after.nodes[unit.node].cut]
+        self._in_reach = [unit.index for unit in self._masters if not after.nodes[unit.node].cut]
 
     def strength(self, member: Member) -> tuple[int, tuple[int, int, str]]:
         """What two MASTERs compare: effective priority, then address."""
@@ -524,7 +122,7 @@ class _Air:
         """The MASTERs whose adverts the member accepts."""
         if self._nodes[member.node].cut:
             return []
-        return [other for unit in self._audible for other in member.hears_of(unit)]
+        return [other for unit in self._in_reach for other in member.hears_of(unit)]
 
     def yielding(self) -> list[Unit]:
         """The MASTERs that hear a stronger one (rule 1)."""
@@ -576,20 +174,6 @@ class _Air:
         )
 
 
-class _Possible:
-    """The events of one node, made once."""
-
-    def __init__(self, node: str, checks: tuple[str, ...]) -> None:
-        self.checks = tuple((CheckFails(node, it), CheckRecovers(node, it)) for it in checks)
-        self.starts = KeepalivedStarts(node)
-        self.stops = KeepalivedStops(node)
-        self.killed = KeepalivedKilled(node)
-        self.lost = NodeLost(node)
-        self.returns = NodeReturns(node)
-        self.cut = LinkCut(node)
-        self.healed = LinkHealed(node)
-
-
 class Election:
     """A cluster made ready for many events. It holds no run-time state of its own."""
 
@@ -597,8 +181,8 @@ class Election:
         self.cluster = cluster
         self.names = tuple(node.name for node in cluster.nodes)
         self.node_index = {node.name: index for index, node in enumerate(cluster.nodes)}
-        self.members = tuple(_members(cluster))
-        self.units = tuple(_units(cluster, self.members))
+        self.members = tuple(members_of(cluster))
+        self.units = tuple(units_of(cluster, self.members))
         self.units_of_node: tuple[tuple[Unit, ...], ...] = tuple(
             tuple(unit for unit in self.units if unit.node == index)
             for index in range(len(cluster.nodes))
@@ -609,27 +193,20 @@ class Election:
             tuple(sorted(frozenset().union(*(unit.checks for unit in units))))
             for units in self.units_of_node
         )
-        self._possible = tuple(map(_Possible, self.names, self.checks_of_node))
+        self._possible = tuple(map(EventsOfNode, self.names, self.checks_of_node))
 
     # -- the cluster as a graph ------------------------------------------------------------
 
     def _connect(self) -> None:
         nodes = self.cluster.nodes
-        receivers = [_receiver(nodes[member.node], member.instance) for member in self.members]
-        networks: dict[tuple[int, int], list[Member]] = {}
-        for member, receiver in zip(self.members, receivers):
-            networks.setdefault(receiver.own.router, []).append(member)
-        for sharing in networks.values():
-            # A VRID used twice on one node is used on two networks: the interface tells which.
-            by_interface = len({member.node for member in sharing}) < len(sharing)
-            for member in sharing:
-                rejects = receivers[member.index].rejects
-                member.hear(
-                    other
-                    for other in sharing
-                    if other.node != member.node
-                    and not (by_interface and other.instance.interface != member.instance.interface)
-                    and rejects(receivers[other.index].own) is None
+        receivers = [receiver_of(nodes[member.node], member.instance) for member in self.members]
+        for sharing in networks([(self.names[m.node], m.instance) for m in self.members]):
+            for receiver in sharing:
+                self.members[receiver].hear(
+                    self.members[sender]
+                    for sender in sharing
+                    if self.members[sender].node != self.members[receiver].node
+                    and receivers[receiver].rejects(receivers[sender].own) is None
                 )
 
     def _find_scopes(self) -> tuple[tuple[Unit, ...], ...]:
@@ -736,7 +313,7 @@ class Election:
     def _pulled(self, state: ClusterState, index: int, event: Event) -> ClusterState:
         """The state with what the event itself does, before anybody reacts."""
         before = state.nodes[index]
-        changed = _outward(before, event, self.checks_of_node[index])
+        changed = after_event(before, event, self.checks_of_node[index])
         inward = list(before.states)
         for unit in self.units_of_node[index]:
             trigger = _trigger(unit, before, changed, event)
@@ -755,15 +332,15 @@ class Election:
         before it hears the MASTER, whose adverts are too far apart.
         """
         states = tuple(unit.state(after) for unit in scope)
-        air = _Air(after, scope, states)
+        audible = _Audible(after, scope, states)
         hasty = [
             (place, unit)
             for place, unit in enumerate(scope)
             if states[place] is VrrpState.BACKUP
             and unit.state(before) is not VrrpState.BACKUP
-            and air.may_miss_all(unit)
+            and audible.may_miss_all(unit)
         ]
-        if not hasty and air.is_quiet():
+        if not hasty and audible.is_quiet():
             return ()
         farewell = isinstance(event, (KeepalivedStops, CheckFails, CheckRecovers))
         deadlines = tuple(
@@ -776,7 +353,7 @@ class Election:
                 self._moved(after, scope, opening, unit, Trigger.DOWN_TIMER_EXPIRES)
                 for opening in openings
             ]
-            likelier = 2 * deadlines[place] < air.shortest_interval(unit)
+            likelier = 2 * deadlines[place] < audible.shortest_interval(unit)
             openings = taken + openings if likelier else openings + taken
         return tuple(openings)
 
@@ -813,8 +390,8 @@ class Election:
         self, after: ClusterState, scope: tuple[Unit, ...], moment: _Moment, jitter: float
     ) -> Iterator[_Moment]:
         """The moments that can come next, the likeliest first; none when all is quiet."""
-        air = _Air(after, scope, moment.states)
-        yielding = air.yielding()
+        audible = _Audible(after, scope, moment.states)
+        yielding = audible.yielding()
         for unit in yielding:
             yield self._moved(after, scope, moment, unit, Trigger.STRONGER_ADVERT)
         if yielding:
@@ -823,12 +400,12 @@ class Election:
         deadlines = list(moment.deadlines)
         for place, unit in enumerate(scope):
             if moment.states[place] is VrrpState.BACKUP:
-                if air.held_back(unit):
-                    deadlines[place] = moment.now + air.down_interval(unit)
+                if audible.held_back(unit):
+                    deadlines[place] = moment.now + audible.down_interval(unit)
                 else:
-                    delay = unit.preempt_delay if air.hears_any(unit) else 0.0
+                    delay = unit.preempt_delay if audible.hears_any(unit) else 0.0
                     ready.append((deadlines[place] + delay, unit))
-        ready.sort(key=lambda item: max(map(air.strength, item[1].members)), reverse=True)
+        ready.sort(key=lambda item: max(map(audible.strength, item[1].members)), reverse=True)
         ready.sort(key=lambda item: item[0])
         for ends, unit in ready:
             if ends <= ready[0][0] + jitter:
@@ -875,25 +452,6 @@ class Election:
 _MOST_MOMENTS = 10_000
 
 
-def _members(cluster: Cluster) -> Iterator[Member]:
-    index = 0
-    for place, node in enumerate(cluster.nodes):
-        for position, instance in enumerate(node.instances):
-            yield Member(index, place, position, node, instance)
-            index += 1
-
-
-def _units(cluster: Cluster, members: tuple[Member, ...]) -> Iterator[Unit]:
-    together: dict[tuple[int, str], list[Member]] = {}
-    for member in members:
-        group = priority.sync_group_of(cluster.nodes[member.node], member.instance)
-        # A space cannot occur in a name that keepalived reads, so the two kinds never collide.
-        name = f"group {group.name}" if group is not None else str(member.position)
-        together.setdefault((member.node, name), []).append(member)
-    for index, ((node, _name), group_members) in enumerate(together.items()):
-        yield Unit(index, node, tuple(group_members))
-
-
 def _reach(neighbours: list[set[int]], units: tuple[Unit, ...]) -> set[int]:
     found = {unit.index for unit in units}
     waiting = list(found)
@@ -904,49 +462,6 @@ def _reach(neighbours: list[set[int]], units: tuple[Unit, ...]) -> set[int]:
     return found
 
 
-def _outward(before: NodeState, event: Event, checks: tuple[str, ...]) -> NodeState:
-    """What the event changes on its node, apart from its instances' states."""
-    if isinstance(event, NodeReturns):
-        _require(before.lost, event, "the node is not lost")
-        return replace(before, lost=False, running=True)
-    _require(not before.lost, event, "the node is lost")
-    if isinstance(event, (CheckFails, CheckRecovers)):
-        _require(event.check in checks, event, "no instance of the node tracks this check")
-        failing = event.check in before.failed
-        _require(
-            failing == isinstance(event, CheckRecovers),
-            event,
-            "the check fails already" if failing else "the check does not fail",
-        )
-        return replace(before, failed=before.failed ^ {event.check})
-    if isinstance(event, KeepalivedStarts):
-        _require(not before.running, event, "keepalived runs already")
-        return replace(before, running=True)
-    if isinstance(event, (KeepalivedStops, KeepalivedKilled)):
-        _require(before.running, event, "keepalived does not run")
-        return replace(before, running=False)
-    if isinstance(event, NodeLost):
-        return replace(before, lost=True, running=False)
-    if isinstance(event, LinkCut):
-        _require(not before.cut, event, "the link is cut already")
-        return replace(before, cut=True)
-    _require(isinstance(event, LinkHealed), event, "not an event of this model")
-    _require(before.cut, event, "the link is not cut")
-    return replace(before, cut=False)
-
-
-def _require(met: bool, event: Event, otherwise: str) -> None:
-    if not met:
-        raise IllegalEventError(event, otherwise)
-
-
-_ENDINGS: Mapping[type, Trigger] = {
-    KeepalivedStops: Trigger.STOP,
-    KeepalivedKilled: Trigger.KILL,
-    NodeLost: Trigger.POWER_LOSS,
-}
-
-
 def _trigger(unit: Unit, before: NodeState, after: NodeState, event: Event) -> Trigger | None:
     """What the event pulls on a unit of its node, if anything."""
     faulty = unit.faulty(after.failed)
@@ -954,58 +469,12 @@ def _trigger(unit: Unit, before: NodeState, after: NodeState, event: Event) -> T
         if faulty:
             return Trigger.START_FAULTY
         return Trigger.START_AS_MASTER if unit.starts_as_master else Trigger.START
-    if type(event) in _ENDINGS:
+    if type(event) in ENDINGS:
         idle = before.states[unit.members[0].position] is VrrpState.INIT
-        return None if idle else _ENDINGS[type(event)]
+        return None if idle else ENDINGS[type(event)]
     if before.running and faulty != unit.faulty(before.failed):
         return Trigger.FAULT_BEGINS if faulty else Trigger.FAULT_ENDS
     return None
-
-
-def transition_table() -> str:
-    """``TRANSITIONS`` as a Markdown table."""
-    rows = ["| in state | when | goes to |", "|---|---|---|"]
-    for state, moves in TRANSITIONS.items():
-        for trigger, target in moves.items():
-            rows.append(f"| {state.value} | {trigger.value} | {target.value} |")
-    return "\n".join(rows)
-
-
-def transition_diagram() -> str:
-    """``TRANSITIONS`` as a Mermaid state diagram, one arrow for each pair of states."""
-    lines = ["stateDiagram-v2", "    [*] --> INIT"]
-    for state, moves in TRANSITIONS.items():
-        for target in dict.fromkeys(moves.values()):
-            causes = " / ".join(t.value for t, to in moves.items() if to is target)
-            lines.append(f"    {state.value} --> {target.value}: {causes}")
-    return "\n".join(lines)
-
-
-def document() -> str:
-    """The text of ``docs/election.md``."""
-    theory = (__doc__ or "").replace("``", "`")
-    summary, _blank, essay = theory.partition("\n\n")
-    essay = essay.partition("=\n\n")[2]
-    return "\n".join(
-        (
-            "<!-- Generated from plugins/module_utils/vrrp/election.py; do not edit. -->",
-            "# The election",
-            "",
-            summary,
-            "",
-            "## Every transition",
-            "",
-            "```mermaid",
-            transition_diagram(),
-            "```",
-            "",
-            transition_table(),
-            "",
-            "## Theory of operation",
-            "",
-            essay.rstrip() + "\n",
-        )
-    )
 
 
 @functools.lru_cache(maxsize=64)

@@ -52,7 +52,7 @@ cluster apart, each step without loss:
    The other way round, a pair's sequence of events is one of the cluster's: the others are stopped.
 
 3. *Effective values.* Of a node's 2^c combinations of failing checks only those matter that differ
-   in health or in an effective priority, and of these the extremes (``_profiles``).
+   in health or in an effective priority, and of these the extremes (``profiles_of``).
 
 So the verdict costs n^2 comparisons for each VIP. Where the assumption of step 2 does not hold, the
 search visits the states themselves, up to ``SEARCH_LIMIT``; ``Exploration.proven`` says whether it
@@ -65,35 +65,16 @@ down; ``Trace.down`` names them.
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from dataclasses import dataclass, replace
-from typing import Collection, Iterator, Sequence, Tuple
+from typing import Iterator, Sequence
 
-from . import priority
-from .election import (
-    HOLDING,
-    CheckFails,
-    CheckRecovers,
-    ClusterState,
-    Election,
-    EndlessElectionError,
-    Event,
-    KeepalivedKilled,
-    KeepalivedStarts,
-    KeepalivedStops,
-    LinkCut,
-    LinkHealed,
-    Member,
-    NodeLost,
-    NodeReturns,
-    Unit,
-    VrrpState,
-)
+from .election import Election, EndlessElectionError
+from .events import CheckFails, CheckRecovers, ClusterState, Event, NodeLost
 from .model import Cluster
-
-NO_FAILOVER = "no-failover"
-DUAL_MASTER = "dual-master"
-NEEDLESS_MOVE = "needless-move"
+from .pairs import NEEDLESS_MOVE, Pairs, Shown, best_results
+from .search import Path, Search, constructed_path, healthy_start, holder_names
+from .units import Member, Service, services_of
+from .words import trace_words
 
 SEARCH_LIMIT = 20_000
 """Transitions tried at most in a component that cannot be reduced to pairs."""
@@ -212,33 +193,13 @@ def _part(cluster: Cluster, members: list[Member]) -> Cluster:
     )
 
 
-@dataclass(frozen=True)
-class _Service:
-    """VIPs that the same instances carry, and the units of those instances."""
-
-    addresses: tuple[str, ...]
-    units: tuple[Unit, ...]
-
-
-def _services(election: Election) -> Iterator[_Service]:
-    carriers: dict[str, list[Member]] = {}
-    for member in election.members:
-        for address in member.addresses:
-            carriers.setdefault(address, []).append(member)
-    alike: dict[tuple[int, ...], list[str]] = {}
-    for address, members in carriers.items():
-        alike.setdefault(tuple(sorted({m.unit.index for m in members})), []).append(address)
-    for indexes, addresses in alike.items():
-        yield _Service(tuple(addresses), tuple(election.units[index] for index in indexes))
-
-
 class _Component:
     """A part of the cluster that nothing else influences."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.election = Election(cluster)
-        self.services = tuple(_services(self.election))
+        self.services = tuple(services_of(self.election.members))
         self.names = tuple(node.name for node in cluster.nodes)
 
     def discover(self) -> tuple[list[Discovery], bool]:
@@ -251,10 +212,10 @@ class _Component:
 
     def _discover(self) -> tuple[list[Discovery], bool]:
         if not self._is_regular():
-            search = _Search(self.election, self.services)
+            search = Search(self.election, self.services)
             complete = search.run(SEARCH_LIMIT)
             return [self._told(path, (path.pair,), ()) for path in search.found.values()], complete
-        pairs = _Pairs(self.election.units)
+        pairs = Pairs(self.election.units)
         return [
             discovery
             for service in self.services
@@ -268,7 +229,7 @@ class _Component:
         return len(self.election.units) == len(self.names) and len(eager) == len(owners) <= 1
 
     def _explained(
-        self, service: _Service, judged: dict[str, tuple[_Shown, ...]]
+        self, service: Service, judged: dict[str, tuple[Shown, ...]]
     ) -> Iterator[Discovery]:
         """The discoveries with the shortest traces that the limits allow."""
         pairs = {
@@ -283,7 +244,7 @@ class _Component:
                 yield self._explained_by_two(service, kind, judged[kind][0], named)
 
     def _explained_by_two(
-        self, service: _Service, kind: str, shown: _Shown, pairs: tuple[tuple[str, str], ...]
+        self, service: Service, kind: str, shown: Shown, pairs: tuple[tuple[str, str], ...]
     ) -> Discovery:
         two = pairs[0]
         down = tuple(name for name in self.names if name not in two)
@@ -291,22 +252,22 @@ class _Component:
         part = next(one for one in pair.services if set(service.addresses) <= set(one.addresses))
         path = pair._shortest(part, {kind: two}).get(kind)
         if path is None:
-            path = _constructed(pair.election, part, kind, shown, two)
+            path = constructed_path(pair.election, part, kind, shown, two)
         asked = replace(part, addresses=service.addresses)
         return pair._told(replace(path, service=asked), pairs, down)
 
-    def _shortest(self, service: _Service, wanted: dict[str, tuple[str, str]]) -> dict[str, _Path]:
+    def _shortest(self, service: Service, wanted: dict[str, tuple[str, str]]) -> dict[str, Path]:
         """The shortest path to each kind that is wanted, with a pair that shows it."""
         if not wanted:
             return {}
         # The taker must go and return; otherwise, something must happen to the holder.
         likely = {pair[kind == NEEDLESS_MOVE] for kind, pair in wanted.items()}
-        search = _Search(self.election, (service,), likely)
+        search = Search(self.election, (service,), likely)
         search.run(_TRACE_LIMIT // len(self.names), {(service.addresses, kind) for kind in wanted})
         return {kind: path for (_addresses, kind), path in search.found.items() if kind in wanted}
 
     def _told(
-        self, path: _Path, pairs: tuple[tuple[str, str], ...], down: tuple[str, ...]
+        self, path: Path, pairs: tuple[tuple[str, str], ...], down: tuple[str, ...]
     ) -> Discovery:
         return Discovery(
             kind=path.kind,
@@ -316,441 +277,9 @@ class _Component:
                 started=path.started,
                 down=down,
                 events=path.events,
-                words=tuple(_words(self.election, path, down)),
+                words=tuple(trace_words(self.election, path, down)),
             ),
         )
-
-
-# -- the proof: pairs ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Profile:
-    """What a unit outside FAULT is to others: the effective priority of each member. ``failed``
-    is one smallest set of failing checks that makes it so."""
-
-    healthy: bool
-    effective: tuple[int, ...]
-    failed: frozenset[str]
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """Two nodes that show a property, and the checks that fail on them meanwhile."""
-
-    first: int
-    second: int
-    first_failed: frozenset[str] = frozenset()
-    second_failed: frozenset[str] = frozenset()
-
-
-def best_results(unit: Unit) -> frozenset[str]:
-    """The checks of the unit that fail when all is well: none, except those tracked in reverse."""
-    return frozenset(
-        track.check
-        for member in unit.members
-        for track in member.written
-        if priority.is_healthy(track, failing=True)
-    )
-
-
-def _profiles(unit: Unit) -> tuple[_Profile, ...]:
-    """All profiles of the unit, built check by check, so that combinations of checks that come
-    to the same are followed once."""
-    totals: dict[tuple[bool, tuple[int, ...]], frozenset[str]] = {
-        (True, tuple(member.base for member in unit.members)): frozenset()
-    }
-    best = best_results(unit)
-    for check in sorted(unit.checks):
-        grown: dict[tuple[bool, tuple[int, ...]], frozenset[str]] = {}
-        # The better condition first, so that the failing sets kept are the smallest changes.
-        for failing in (check in best, check not in best):
-            added = [member.added_by(check, failing) for member in unit.members]
-            if None in added:
-                continue
-            good = all(member.wants(check, failing) for member in unit.members)
-            for (healthy, sums), failed in totals.items():
-                key = (healthy and good, tuple(map(sum, zip(sums, _numbers(added)))))
-                more = failed | {check} if failing else failed
-                if key not in grown or len(more ^ best) < len(grown[key] ^ best):
-                    grown[key] = more
-        totals = grown
-    profiles: dict[tuple[bool, tuple[int, ...]], _Profile] = {}
-    for (healthy, _sums), failed in sorted(totals.items(), key=lambda item: len(item[1] ^ best)):
-        effective = tuple(member.effective(failed) or 0 for member in unit.members)
-        profiles.setdefault((healthy, effective), _Profile(healthy, effective, failed))
-    if len(unit.members) > 1:
-        return tuple(profiles.values())
-    # Every question asked of one member is answered by its lowest or its highest priority.
-    ranked = sorted(profiles.values(), key=lambda profile: (profile.healthy, profile.effective))
-    by_health = [
-        list(alike) for _healthy, alike in itertools.groupby(ranked, lambda one: one.healthy)
-    ]
-    return tuple(dict.fromkeys(end for alike in by_health for end in (alike[0], alike[-1])))
-
-
-def _numbers(added: Sequence[int | None]) -> tuple[int, ...]:
-    return tuple(one for one in added if one is not None)
-
-
-class _Pairs:
-    """The properties of a component, decided two nodes at a time. Every node has one unit."""
-
-    def __init__(self, units: Sequence[Unit]) -> None:
-        self.units = units
-        self.profiles = {unit.index: _profiles(unit) for unit in units}
-        self._audible: dict[tuple[int, int], list[tuple[int, int, Member, Member]]] = {}
-        for unit in units:
-            for here, member in enumerate(unit.members):
-                for other in member.hears:
-                    there = other.unit.members.index(other)
-                    self._audible.setdefault((unit.index, other.unit.index), []).append(
-                        (here, there, member, other)
-                    )
-
-    def judge(self, service: _Service) -> Iterator[tuple[str, tuple[_Shown, ...]]]:
-        """Each kind of discovery the service has, with the pairs that show it."""
-        for kind, shown in (
-            (NO_FAILOVER, self._stuck(service)),
-            (DUAL_MASTER, self._dual(service)),
-            (NEEDLESS_MOVE, self._moving(service)),
-        ):
-            pairs = tuple(shown)
-            if pairs:
-                yield kind, pairs
-
-    def _stuck(self, service: _Service) -> Iterator[_Shown]:
-        for unit in service.units:
-            best = best_results(unit)
-            if not unit.healthy(best):
-                continue
-            if unit.faulty(best):
-                yield _Shown(unit.node, unit.node, best, best)
-                continue
-            waiting = _Profile(True, tuple(m.effective(best) or 0 for m in unit.members), best)
-            for master in self.units:
-                carries = master in service.units
-                for now in self.profiles[master.index]:
-                    if not (carries and now.healthy) and self._held_back(
-                        unit, waiting, master, now
-                    ):
-                        yield _Shown(master.node, unit.node, now.failed, best)
-                        break
-
-    def _dual(self, service: _Service) -> Iterator[_Shown]:
-        for one, other in itertools.combinations(service.units, 2):
-            if self._hear_each_other(one, other):
-                continue
-            for mine, theirs in itertools.product(
-                self.profiles[one.index], self.profiles[other.index]
-            ):
-                if not self._yields(one, mine, other, theirs) and not self._yields(
-                    other, theirs, one, mine
-                ):
-                    yield _Shown(one.node, other.node, mine.failed, theirs.failed)
-                    break
-
-    def _moving(self, service: _Service) -> Iterator[_Shown]:
-        for holder in service.units:
-            for held in self.profiles[holder.index]:
-                if not held.healthy:
-                    continue
-                for taker in service.units:
-                    for now in self.profiles[taker.index]:
-                        if self._takes_over(taker, now, holder, held) and self._yields(
-                            holder, held, taker, now
-                        ):
-                            yield _Shown(holder.node, taker.node, held.failed, now.failed)
-                            break
-
-    def _hear_each_other(self, one: Unit, other: Unit) -> bool:
-        """Whether two members hear each other both ways: then one of two MASTERs always yields."""
-        there = {
-            (b.index, a.index)
-            for _held, _now, a, b in self._audible.get((other.index, one.index), ())
-        }
-        return any(
-            (a.index, b.index) in there and a.strength != b.strength
-            for _held, _now, a, b in self._audible.get((one.index, other.index), ())
-        )
-
-    def _takes_over(self, taker: Unit, now: _Profile, holder: Unit, held: _Profile) -> bool:
-        """Whether a unit that starts can become MASTER beside the holder."""
-        audible = self._audible.get((taker.index, holder.index), [])
-        return (
-            taker.starts_as_master
-            or not self._held_back(taker, now, holder, held)
-            or all(
-                member.may_miss(other, now.effective[here])
-                for here, _there, member, other in audible
-            )
-        )
-
-    def _held_back(self, unit: Unit, mine: _Profile, master: Unit, theirs: _Profile) -> bool:
-        return any(
-            member.nopreempt or theirs.effective[there] >= mine.effective[here]
-            for here, there, member, _other in self._audible.get((unit.index, master.index), ())
-        )
-
-    def _yields(self, unit: Unit, mine: _Profile, master: Unit, theirs: _Profile) -> bool:
-        return any(
-            (theirs.effective[there], other.strength) > (mine.effective[here], member.strength)
-            for here, there, member, other in self._audible.get((unit.index, master.index), ())
-        )
-
-
-# -- the search: states --------------------------------------------------------------------------
-
-_Key = Tuple[Tuple[str, ...], str]
-_Step = Tuple[ClusterState, Event]
-
-
-@dataclass(frozen=True)
-class _Path:
-    """A way through settled states to a discovery; ``states`` begins with the start."""
-
-    kind: str
-    service: _Service
-    pair: tuple[str, str]
-    started: tuple[str, ...]
-    events: tuple[Event, ...]
-    states: tuple[ClusterState, ...]
-
-
-class _Search:
-    """Breadth-first through the settled states, from the healthy cluster started in order and in
-    reverse order. ``found`` holds the first, hence shortest, path to each discovery."""
-
-    def __init__(
-        self, election: Election, services: Sequence[_Service], likely: Collection[str] = ()
-    ) -> None:
-        """Of equally short paths, those with events on ``likely`` nodes are found first."""
-        self.found: dict[_Key, _Path] = {}
-        self._likely = likely
-        self._election = election
-        self._services = services
-        self._came_from: dict[ClusterState, _Step | None] = {}
-        self._views: dict[ClusterState, tuple[_View, ...]] = {}
-        self._roots: dict[ClusterState, tuple[str, ...]] = {}
-        self._waiting: deque[ClusterState] = deque()
-
-    def run(self, limit: int, wanted: set[_Key] | None = None) -> bool:
-        """Search until all ``wanted`` is found or everything is visited, True, or ``limit``
-        transitions are tried, False."""
-        for started in (self._election.names, self._election.names[::-1]):
-            state = healthy_start(self._election, started)
-            self._roots.setdefault(state, started)
-            self._arrive(state, None)
-        tried = 0
-        while self._waiting:
-            state = self._waiting.popleft()
-            events = self._election.legal_events(state)
-            for event in sorted(events, key=lambda event: event.node not in self._likely):
-                if wanted is not None and wanted <= self.found.keys():
-                    return True
-                tried += 1
-                for after in self._election.settlements(state, event):
-                    self._arrive(after, (state, event))
-            if tried > limit:
-                return False
-        return True
-
-    def _arrive(self, state: ClusterState, step: _Step | None) -> None:
-        views = self._views.get(state)
-        if views is None:
-            views = tuple(_View(one, state) for one in self._services)
-            self._views[state] = views
-            self._came_from[state] = step
-            self._waiting.append(state)
-            for service, view in zip(self._services, views):
-                for kind, pair in view.broken():
-                    self._found(kind, service, pair, step, state)
-        if step is not None:
-            for service, before, after in zip(self._services, self._views[step[0]], views):
-                for pair in after.needless_since(before):
-                    self._found(NEEDLESS_MOVE, service, pair, step, state)
-
-    def _found(
-        self,
-        kind: str,
-        service: _Service,
-        pair: tuple[int, int],
-        step: _Step | None,
-        state: ClusterState,
-    ) -> None:
-        if (service.addresses, kind) in self.found:
-            return
-        states = [state]
-        events: list[Event] = []
-        while step is not None:
-            states.append(step[0])
-            events.append(step[1])
-            step = self._came_from[step[0]]
-        self.found[service.addresses, kind] = _Path(
-            kind=kind,
-            service=service,
-            pair=(self._election.names[pair[0]], self._election.names[pair[1]]),
-            started=self._roots[states[-1]],
-            events=tuple(events[::-1]),
-            states=tuple(states[::-1]),
-        )
-
-
-class _View:
-    """What a settled state is to a service. Nodes are numbers, in order."""
-
-    def __init__(self, service: _Service, state: ClusterState) -> None:
-        nodes = state.nodes
-        self.masters = sorted(
-            {unit.node for unit in service.units if unit.state(state) is VrrpState.MASTER}
-        )
-        self.in_reach = [node for node in self.masters if not nodes[node].cut]
-        self.healthy = [
-            unit.node
-            for unit in service.units
-            if nodes[unit.node].running
-            and not nodes[unit.node].cut
-            and unit.healthy(nodes[unit.node].failed)
-        ]
-
-    def broken(self) -> Iterator[tuple[str, tuple[int, int]]]:
-        """The properties the state breaks, each with two nodes that show it."""
-        if len(self.in_reach) > 1:
-            yield DUAL_MASTER, (self.in_reach[0], self.in_reach[1])
-        if self.healthy and not any(node in self.in_reach for node in self.healthy):
-            yield NO_FAILOVER, ((self.in_reach or self.healthy)[0], self.healthy[0])
-
-    def needless_since(self, before: _View) -> Iterator[tuple[int, int]]:
-        """A healthy node that held the VIPs and does no more, and the one that took them."""
-        for holder in before.masters:
-            if holder not in self.masters and holder in before.healthy and holder in self.healthy:
-                for taker in self.in_reach:
-                    if taker not in before.masters:
-                        yield holder, taker
-
-
-def healthy_start(election: Election, started: Sequence[str]) -> ClusterState:
-    """Every check good on every node, then keepalived started on ``started``, in that order."""
-    state = election.initial()
-    for name, units in zip(election.names, election.units_of_node):
-        for check in sorted(frozenset().union(*map(best_results, units))):
-            state = election.apply(state, CheckFails(name, check))
-    for name in started:
-        state = election.apply(state, KeepalivedStarts(name))
-    return state
-
-
-def _constructed(
-    election: Election, service: _Service, kind: str, shown: _Shown, pair: tuple[str, str]
-) -> _Path:
-    """The sequence of events that the proof gives for two nodes."""
-    first, second = pair
-    state = healthy_start(election, (first,))
-    events: list[Event] = []
-    if kind == DUAL_MASTER:
-        events += [LinkCut(second), KeepalivedStarts(second)]
-        events += _changes(state, election, first, shown.first_failed)
-        events += _changes(state, election, second, shown.second_failed)
-        events.append(LinkHealed(second))
-    else:
-        events += _changes(state, election, first, shown.first_failed)
-        events += _changes(state, election, second, shown.second_failed)
-        if first != second:
-            events.append(KeepalivedStarts(second))
-    states = [state]
-    for event in events:
-        states.append(election.apply(states[-1], event))
-    return _Path(kind, service, pair, (first,), tuple(events), tuple(states))
-
-
-def _changes(
-    state: ClusterState, election: Election, name: str, failed: frozenset[str]
-) -> Iterator[Event]:
-    now = state.nodes[election.node_index[name]].failed
-    for check in sorted(now ^ failed):
-        yield CheckRecovers(name, check) if check in now else CheckFails(name, check)
-
-
-# -- words -----------------------------------------------------------------------------------------
-
-_SENTENCES = {
-    KeepalivedStarts: "keepalived starts on {node}",
-    KeepalivedStops: "keepalived stops on {node}",
-    KeepalivedKilled: "keepalived is killed on {node}",
-    NodeLost: "{node} loses power",
-    NodeReturns: "{node} returns",
-    LinkCut: "the link of {node} is cut",
-    LinkHealed: "the link of {node} works again",
-}
-
-
-def describe(event: Event) -> str:
-    """The event as a sentence, without a full stop."""
-    if isinstance(event, CheckFails):
-        return f"{event.check} fails on {event.node}"
-    if isinstance(event, CheckRecovers):
-        return f"{event.check} passes again on {event.node}"
-    return _SENTENCES[type(event)].format(node=event.node)
-
-
-def _words(election: Election, path: _Path, down: tuple[str, ...]) -> Iterator[str]:
-    vip = _vip(path.service)
-    if down:
-        yield f"{_listed(down)} {'is' if len(down) == 1 else 'are'} down"
-    holders = _holders(election, path.service, path.states[0])
-    yield (
-        f"keepalived starts on {_in_turn(path.started)}; all is well; "
-        f"{_listed(holders) or 'nobody'} {'hold' if len(holders) > 1 else 'holds'} {vip}"
-    )
-    moved = False
-    for event, state in zip(path.events, path.states[1:]):
-        yield describe(event)
-        now = _holders(election, path.service, state)
-        moved = now != holders
-        if moved:
-            yield _movement(vip, holders, now)
-        holders = now
-    yield _verdict(path, vip, holders, moved or not path.events)
-
-
-def _movement(vip: str, before: tuple[str, ...], now: tuple[str, ...]) -> str:
-    if not now:
-        return f"nobody holds {vip}"
-    if len(before) == len(now) == 1:
-        return f"{vip} moves to {now[0]}"
-    return f"{vip} is on {_listed(now)}"
-
-
-def _verdict(path: _Path, vip: str, holders: tuple[str, ...], moved: bool) -> str:
-    first, second = path.pair
-    if path.kind == DUAL_MASTER:
-        return f"{first} and {second} both hold {vip}, and neither gives way"
-    if path.kind == NEEDLESS_MOVE:
-        return f"{vip} has left {first}, which is healthy"
-    if not holders:
-        return f"nobody holds {vip}; {second} is healthy"
-    verb = "is" if moved else "stays"
-    return f"{vip} {verb} on {_listed(holders)}, which is unhealthy; {second} is healthy"
-
-
-def _vip(service: _Service) -> str:
-    kind = "VIP" if len(service.addresses) == 1 else "VIPs"
-    return f"{kind} {_listed(service.addresses)}"
-
-
-def _in_turn(names: Sequence[str]) -> str:
-    if len(names) < 4:
-        return ", then on ".join(names)
-    return f"{_listed(names)}, in this order"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
-
-
-def _holders(election: Election, service: _Service, state: ClusterState) -> tuple[str, ...]:
-    nodes = {unit.node for unit in service.units if unit.state(state) in HOLDING}
-    return tuple(election.names[node] for node in sorted(nodes))
 
 
 # -- outcomes --------------------------------------------------------------------------------------
@@ -804,7 +333,7 @@ def _after_failures(
         )
     return [
         [
-            (address, _holders(election, service, reached[failed]))
+            (address, holder_names(election, service, reached[failed]))
             for service in component.services
             for address in service.addresses
         ]

@@ -46,9 +46,9 @@ from .request import (
     RankedCheck,
     Request,
 )
-from .rules import Report, validate
 from .structured import check_data, instance_data, track_data
 from .timing import EVENT, Span, clean_stop, polled, silence
+from .validate import Report, validate
 
 TOP_PRIORITY = priority.HIGHEST
 #: Seconds. With adverts closer together, a CPU that stalls soon looks like a lost node.

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Callable, Iterable, Iterator, Mapping
 
 from . import options
-from .findings import Finding, finding
+from .findings import Finding
 from .model import (
     Authentication,
     Check,
@@ -29,6 +29,7 @@ from .model import (
     SyncGroup,
     Track,
 )
+from .rules.catalogue import finding
 
 _Reader = Callable[[str, object], object]
 

@@ -9,24 +9,24 @@ written out once more.
 
 from __future__ import annotations
 
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.election import VrrpState
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.explore import (
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election, events, hearing
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.events import VrrpState
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.pairs import (
     DUAL_MASTER,
     NEEDLESS_MOVE,
     NO_FAILOVER,
 )
 
 EVERY_EVENT = (
-    election.CheckFails,
-    election.CheckRecovers,
-    election.KeepalivedStarts,
-    election.KeepalivedStops,
-    election.KeepalivedKilled,
-    election.NodeLost,
-    election.NodeReturns,
-    election.LinkCut,
-    election.LinkHealed,
+    events.CheckFails,
+    events.CheckRecovers,
+    events.KeepalivedStarts,
+    events.KeepalivedStops,
+    events.KeepalivedKilled,
+    events.NodeLost,
+    events.NodeReturns,
+    events.LinkCut,
+    events.LinkHealed,
 )
 CHECKS_AND_STOPS = EVERY_EVENT[:4]
 WITH_CUTS = (*CHECKS_AND_STOPS, *EVERY_EVENT[-2:])
@@ -53,7 +53,7 @@ def facts(cluster, state):
     found = {}
     for node, now in zip(cluster.nodes, state.nodes):
         for instance, role in zip(node.instances, now.states):
-            for vip in election.addresses_of(instance):
+            for vip in hearing.addresses_of(instance):
                 masters, in_reach, fit = found.setdefault(vip, (set(), set(), set()))
                 if role is VrrpState.MASTER:
                     masters.add(node.name)
@@ -90,7 +90,7 @@ def verdict(cluster, kinds=EVERY_EVENT):
     for order in (machine.names, machine.names[::-1]):
         state = machine.initial()
         for name in order:
-            state = machine.apply(state, election.KeepalivedStarts(name))
+            state = machine.apply(state, events.KeepalivedStarts(name))
         layer.append((None, state))
     depth = 0
     while layer:

@@ -9,7 +9,7 @@ Each test is the shortest form of a disagreement; the versions are those of the 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election, events
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Check,
     CheckKind,
@@ -55,9 +55,9 @@ def test_a_weighted_interface_in_a_sync_group_goes_on_counting(version):
     then "Changing effective priority from 60 to 1"."""
     lb1 = a_node("lb1", 100, version, tracks=[Track("i0", INTERFACE, -60)])
     lb2 = a_node("lb2", 80, version)
-    started = [election.KeepalivedStarts("lb1"), election.KeepalivedStarts("lb2")]
-    assert holders([lb1], started[0], election.CheckFails("lb1", "i0")) == {"lb1"}
-    assert holders([lb1, lb2], *started, election.CheckFails("lb1", "i0")) == {"lb2"}
+    started = [events.KeepalivedStarts("lb1"), events.KeepalivedStarts("lb2")]
+    assert holders([lb1], started[0], events.CheckFails("lb1", "i0")) == {"lb1"}
+    assert holders([lb1, lb2], *started, events.CheckFails("lb1", "i0")) == {"lb2"}
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_a_check_of_the_instance_and_its_sync_group(own, shared, moves, version)
     lb2 = a_node("lb2", 80, version)
     held = holders(
         [lb1, lb2],
-        election.KeepalivedStarts("lb1"),
-        election.KeepalivedStarts("lb2"),
-        election.CheckFails("lb1", own.check),
+        events.KeepalivedStarts("lb1"),
+        events.KeepalivedStarts("lb2"),
+        events.CheckFails("lb1", own.check),
     )
     assert held == ({"lb2"} if moves else {"lb1"})
 
@@ -112,14 +112,14 @@ def test_a_script_of_the_instance_and_its_sync_group(own, shared, expected, vers
     succeeds leaves the group in FAULT for ever."""
     tracks = [] if own is None else [Track("s0", weight=own)]
     lb1 = a_node("lb1", 100, version, tracks=tracks, shared=[Track("s0", weight=shared)])
-    assert holders([lb1], election.KeepalivedStarts("lb1")) == expected
-    flip = [election.CheckFails("lb1", "s0"), election.CheckRecovers("lb1", "s0")]
-    assert holders([lb1], election.KeepalivedStarts("lb1"), *flip) == expected
+    assert holders([lb1], events.KeepalivedStarts("lb1")) == expected
+    flip = [events.CheckFails("lb1", "s0"), events.CheckRecovers("lb1", "s0")]
+    assert holders([lb1], events.KeepalivedStarts("lb1"), *flip) == expected
 
 
 def test_an_address_owner_in_state_backup_listens_first(version):
     """Seeds 1112 and 1289 on 2.2.7: it hears an equal, and stays BACKUP whatever its address."""
     lb1 = a_node("lb1", 255, version, state=State.MASTER, shared=None)
     lb2 = a_node("lb2", 255, version, shared=None)
-    started = [election.KeepalivedStarts("lb1"), election.KeepalivedStarts("lb2")]
+    started = [events.KeepalivedStarts("lb1"), events.KeepalivedStarts("lb2")]
     assert holders([lb1, lb2], *started) == {"lb1"}

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.election import (
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election, hearing
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.events import (
     CheckFails,
     CheckRecovers,
     Event,
+    IllegalEventError,
     KeepalivedKilled,
     KeepalivedStarts,
     KeepalivedStops,
@@ -20,8 +20,6 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.election import (
     LinkHealed,
     NodeLost,
     NodeReturns,
-    Rejection,
-    Trigger,
     VrrpState,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
@@ -59,7 +57,7 @@ def pair(first, second, **options):
 def run(cluster, *events, start=None):
     """The holders of the first VIP after a start of all nodes and after each event."""
     state = election.initial(cluster)
-    vip = election.addresses_of(cluster.nodes[0].instances[0])[0]
+    vip = hearing.addresses_of(cluster.nodes[0].instances[0])[0]
     for name in start or [one.name for one in cluster.nodes]:
         state = election.apply(cluster, state, KeepalivedStarts(name))
     seen = ["".join(sorted(election.holders(cluster, state)[vip]))]
@@ -67,39 +65,6 @@ def run(cluster, *events, start=None):
         state = election.apply(cluster, state, event)
         seen.append("".join(sorted(election.holders(cluster, state)[vip])))
     return seen
-
-
-class TestTable:
-    @pytest.mark.parametrize(
-        ("state", "trigger"),
-        list(itertools.product(VrrpState, Trigger)),
-        ids=lambda value: value.name,
-    )
-    def test_every_move_is_in_the_table_or_raises(self, state, trigger):
-        if trigger in election.TRANSITIONS[state]:
-            assert election.next_state(state, trigger) in VrrpState
-        else:
-            with pytest.raises(election.IllegalTransitionError) as caught:
-                election.next_state(state, trigger)
-            assert (caught.value.state, caught.value.trigger) == (state, trigger)
-
-    def test_every_state_and_trigger_has_a_use(self):
-        moves = [
-            (trigger, target)
-            for row in election.TRANSITIONS.values()
-            for trigger, target in row.items()
-        ]
-        assert {trigger for trigger, _ in moves} == set(Trigger)
-        assert {target for _, target in moves} == set(VrrpState)
-
-    def test_fault_never_goes_straight_to_master(self):
-        assert VrrpState.MASTER not in election.TRANSITIONS[VrrpState.FAULT].values()
-
-    def test_the_document_is_current(self):
-        path = Path(__file__).parents[5] / "docs" / "election.md"
-        assert path.read_text(encoding="utf-8") == election.document(), (
-            "docs/election.md is out of date: write election.document() into it"
-        )
 
 
 class TestLegality:
@@ -127,7 +92,7 @@ class TestLegality:
         state = election.initial(self.cluster)
         for event in events[:-1]:
             state = election.apply(self.cluster, state, event)
-        with pytest.raises(election.IllegalEventError, match=why) as caught:
+        with pytest.raises(IllegalEventError, match=why) as caught:
             election.apply(self.cluster, state, events[-1])
         assert caught.value.event == events[-1]
 
@@ -151,7 +116,7 @@ class TestLegality:
                     if event in legal:
                         states.add(election.apply(self.cluster, state, event))
                     else:
-                        with pytest.raises(election.IllegalEventError):
+                        with pytest.raises(IllegalEventError):
                             election.apply(self.cluster, state, event)
         assert len(states) > 20
 
@@ -459,85 +424,13 @@ class TestOldState:
         assert run(cluster, M_FAILS, M_RECOVERS) == ["a", "b", "b"]
 
 
-PASS = Authentication("PASS", "secret")
-
-
-@pytest.mark.parametrize(
-    ("receiver", "sender", "expected"),
-    [
-        pytest.param({}, {}, None, id="alike"),
-        pytest.param({}, {"virtual_router_id": 52}, Rejection.ROUTER, id="VRID"),
-        pytest.param(
-            {}, {"virtual_ipaddress": ("2001:db8::9/64",)}, Rejection.ROUTER, id="address family"
-        ),
-        pytest.param({}, {"version": 3}, Rejection.VERSION, id="version"),
-        pytest.param({}, {"authentication": PASS}, Rejection.AUTHENTICATION, id="a password"),
-        pytest.param(
-            {"authentication": Authentication("PASS", "12345678X")},
-            {"authentication": Authentication("PASS", "12345678Y")},
-            None,
-            id="passwords alike in eight characters",
-        ),
-        pytest.param(
-            {"authentication": Authentication("AH", "secret")},
-            {"authentication": PASS},
-            Rejection.AUTHENTICATION,
-            id="kind of authentication",
-        ),
-        pytest.param(
-            {"version": 3}, {"version": 3, "authentication": PASS}, None, id="version 3 has none"
-        ),
-        pytest.param({}, {"advert_int": 2.0}, Rejection.ADVERT_INT, id="v2 interval"),
-        pytest.param(
-            {"version": 3}, {"version": 3, "advert_int": 2.0}, None, id="v3 takes the master's"
-        ),
-        pytest.param({}, {"advert_int": 0.5}, None, id="v2 half a second is one"),
-        pytest.param({}, {"unicast_peer": ("192.0.2.1",)}, Rejection.CAST, id="unicast sender"),
-        pytest.param({}, {"unicast_peer": ()}, None, id="unicast without peers is multicast"),
-        pytest.param(
-            {"unicast_peer": ("192.0.2.2",)},
-            {"unicast_peer": ("192.0.2.1",)},
-            None,
-            id="unicast both ways",
-        ),
-        pytest.param(
-            {"unicast_peer": ("192.0.2.2",)},
-            {"unicast_peer": ("192.0.2.3",)},
-            Rejection.PEER,
-            id="not a peer of the sender",
-        ),
-        pytest.param(
-            {},
-            {"virtual_ipaddress": (VIP + "/24", VIP2 + "/24")},
-            Rejection.VIPS,
-            id="list of VIPs",
-        ),
-        pytest.param(
-            {}, {"virtual_ipaddress": (VIP + "/32 dev eth0",)}, None, id="VIPs but for the prefix"
-        ),
-    ],
-)
-def test_what_a_receiver_rejects(receiver, sender, expected):
-    ours = replace(instance(), **receiver)
-    assert election.rejection(node("a", 1, ours), ours, replace(instance(), **sender)) is expected
-
-
-@pytest.mark.parametrize(
-    ("version", "expected"), [((2, 3, 2), Rejection.VIPS), ((2, 3, 3), None)], ids=str
-)
-def test_a_differing_vip_list_is_only_logged_since_2_3_3(version, expected):
-    ours, theirs = instance(), instance(virtual_ipaddress=(VIP2,))
-    receiver = node("a", 1, ours, keepalived_version=version)
-    assert election.rejection(receiver, ours, theirs) is expected
-
-
 class TestDeafness:
     @pytest.mark.parametrize(
         "options",
         [
             {"version": 3},
             {"advert_int": 2.0},
-            {"authentication": PASS},
+            {"authentication": Authentication("PASS", "secret")},
             {"virtual_router_id": 99},
             {"unicast_peer": ("192.0.2.1",)},
         ],
@@ -641,24 +534,6 @@ class TestSyncGroup:
             election.apply(ring, state, KeepalivedStarts("c"))
         with pytest.raises(election.EndlessElectionError):
             election.settle_all(ring, state, KeepalivedStarts("c"))
-
-
-@pytest.mark.parametrize(
-    ("text", "plain"),
-    [
-        ("192.0.2.9/24 dev eth0 label eth0:1", "192.0.2.9"),
-        ("2001:DB8:0::9/64", "2001:db8::9"),
-        ("vip.example", "vip.example"),
-        ("", ""),
-    ],
-)
-def test_plain_address(text, plain):
-    assert election.plain_address(text) == plain
-
-
-def test_excluded_addresses_move_with_the_instance():
-    it = instance(virtual_ipaddress_excluded=("2001:db8::9/64",))
-    assert election.addresses_of(it) == (VIP, "2001:db8::9")
 
 
 def test_a_file_check_fails_by_holding_one():

@@ -8,17 +8,17 @@ import time
 
 import brute_force
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election, explore
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.election import (
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import (
+    election,
+    events,
+    explore,
+    search,
+)
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.events import (
     CheckFails,
     LinkCut,
     LinkHealed,
     NodeLost,
-)
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.explore import (
-    DUAL_MASTER,
-    NEEDLESS_MOVE,
-    NO_FAILOVER,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Check,
@@ -30,6 +30,12 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     SyncGroup,
     Track,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.pairs import (
+    DUAL_MASTER,
+    NEEDLESS_MOVE,
+    NO_FAILOVER,
+)
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.words import describe
 
 VIP = "192.0.2.9"
 
@@ -189,7 +195,7 @@ def replay(one, exploration):
 
 
 def started(one, names):
-    return explore.healthy_start(election.Election(one), names)
+    return search.healthy_start(election.Election(one), names)
 
 
 @pytest.mark.slow
@@ -399,18 +405,18 @@ class TestTraces:
     @pytest.mark.parametrize(
         ("event", "words"),
         [
-            (election.KeepalivedStops("lb1"), "keepalived stops on lb1"),
-            (election.KeepalivedKilled("lb1"), "keepalived is killed on lb1"),
-            (election.NodeLost("lb1"), "lb1 loses power"),
-            (election.NodeReturns("lb1"), "lb1 returns"),
+            (events.KeepalivedStops("lb1"), "keepalived stops on lb1"),
+            (events.KeepalivedKilled("lb1"), "keepalived is killed on lb1"),
+            (events.NodeLost("lb1"), "lb1 loses power"),
+            (events.NodeReturns("lb1"), "lb1 returns"),
             (LinkCut("lb1"), "the link of lb1 is cut"),
             (LinkHealed("lb1"), "the link of lb1 works again"),
-            (election.CheckRecovers("lb1", "c"), "c passes again on lb1"),
+            (events.CheckRecovers("lb1", "c"), "c passes again on lb1"),
         ],
         ids=lambda value: type(value).__name__,
     )
     def test_every_event_has_words(self, event, words):
-        assert explore.describe(event) == words
+        assert describe(event) == words
 
     def test_only_a_heal_shows_one_way_deafness_of_a_sticky_pair(self):
         one = cluster(
@@ -426,7 +432,7 @@ class TestWhatIsNoViolation:
 
     def test_a_killed_daemon_that_leaves_its_vip_is_not_a_second_master(self):
         state = started(self.healthy, ("lb1", "lb2"))
-        state = election.apply(self.healthy, state, election.KeepalivedKilled("lb1"))
+        state = election.apply(self.healthy, state, events.KeepalivedKilled("lb1"))
         assert election.holders(self.healthy, state)[VIP] == {"lb1", "lb2"}
         assert explore.explore(self.healthy).violations == ()
 
@@ -523,7 +529,7 @@ class TestComponents:
 class TestOutcomes:
     def table(self, one):
         return {
-            ", ".join(map(explore.describe, outcome.failures)): dict(outcome.holders)
+            ", ".join(map(describe, outcome.failures)): dict(outcome.holders)
             for outcome in explore.explore(one).outcomes
         }
 

@@ -9,9 +9,13 @@ from collections import Counter
 from typing import Any, Iterator
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election, explore, priority
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import (
+    election,
+    events,
+    explore,
+    priority,
+)
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import plan as plan_module
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import finding
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     CheckKind,
     Instance,
@@ -28,8 +32,9 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import (
     spread,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import Request, read_request
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.rules import Report
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.rules.catalogue import finding
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.structured import read_cluster
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.validate import Report
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -439,11 +444,11 @@ def test_a_rank_next_to_a_fault(count: int, preempt: str, gap: int) -> None:
     assert bool(found.needless_moves) == (preempt == "preferred")
 
 
-def held_after(plan: Plan, *events: election.Event) -> list[str]:
+def held_after(plan: Plan, *after: events.Event) -> list[str]:
     """Who holds the address after each event, all nodes started in order before."""
     state = election.initial(plan.cluster)
     held = []
-    for event in (*(election.KeepalivedStarts(n.name) for n in plan.cluster.nodes), *events):
+    for event in (*(events.KeepalivedStarts(n.name) for n in plan.cluster.nodes), *after):
         state = election.apply(plan.cluster, state, event)
         (names,) = election.holders(plan.cluster, state).values()
         held.append("".join(sorted(names)))
@@ -452,7 +457,7 @@ def held_after(plan: Plan, *events: election.Event) -> list[str]:
 
 def test_a_node_that_sees_no_backend_is_better_than_none() -> None:
     plan = planned(checks=MIXED)
-    fails, passes = election.CheckFails, election.CheckRecovers
+    fails, passes = events.CheckFails, events.CheckRecovers
     assert held_after(
         plan,
         fails("lb2", "backends"),
@@ -604,7 +609,7 @@ def test_further_addresses_move_along() -> None:
     assert instance.virtual_ipaddress == ("192.0.2.150/24", "192.0.2.151/24")
     assert instance.virtual_ipaddress_excluded == ("2001:db8::7/64",)
     held = {outcome.failures: dict(outcome.holders) for outcome in plan.report.outcomes}[
-        election.NodeLost("lb1"),
+        events.NodeLost("lb1"),
     ]
     assert held == dict.fromkeys(("192.0.2.150", "192.0.2.151", "2001:db8::7"), ("lb2",))
 

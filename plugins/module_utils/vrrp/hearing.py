@@ -1,0 +1,158 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who hears whom: what an instance sends, and what a receiver makes of it.
+
+Instances that share a *network* (``networks``: same VRID and address family, and where a node uses
+a VRID twice, the same interface) are one virtual router on the wire, unless a receiver rejects what
+a sender says (``rejection``).
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import ipaddress
+from dataclasses import dataclass
+from typing import Iterator, Sequence
+
+from . import priority
+from .model import Instance, Node
+
+
+class Rejection(enum.Enum):
+    """Why a receiver never acts on a sender's adverts."""
+
+    ROUTER = "another virtual router (VRID, address family or network)"
+    VERSION = "another VRRP version"
+    AUTHENTICATION = "another authentication"
+    ADVERT_INT = "another advert interval (version 2)"
+    CAST = "unicast against multicast"
+    PEER = "the sender does not list the receiver as unicast peer"
+    VIPS = "another list of virtual addresses (up to keepalived 2.3.2)"
+
+
+_VIP_LIST_ONLY_LOGGED_SINCE = (2, 3, 3)
+
+
+@functools.lru_cache(maxsize=4096)
+def plain_address(text: str) -> str:
+    """The address alone, normalised, of what ``virtual_ipaddress`` and ``unicast_peer`` hold
+    ("192.0.2.9/24 dev eth0" gives "192.0.2.9"); words that are no address come back as they are."""
+    words = text.split()
+    host = words[0].partition("/")[0] if words else text
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host
+
+
+def addresses_of(instance: Instance) -> tuple[str, ...]:
+    """The VIPs that come and go with the instance, without prefix length, in order."""
+    listed = instance.virtual_ipaddress + instance.virtual_ipaddress_excluded
+    return tuple(dict.fromkeys(map(plain_address, listed)))
+
+
+def source_address(node: Node, instance: Instance) -> str:
+    """Where the instance's adverts come from."""
+    return plain_address(instance.unicast_src_ip or node.address)
+
+
+def family_of(instance: Instance) -> int:
+    """4 or 6: that of the first address that the adverts carry or that they go to. Excluded
+    addresses do not decide (``alloc_vrrp_evip`` of keepalived leaves the family alone)."""
+    source = () if instance.unicast_src_ip is None else (instance.unicast_src_ip,)
+    deciding = (*instance.virtual_ipaddress, *source, *(instance.unicast_peer or ()))
+    return 6 if any(":" in plain_address(address) for address in deciding[:1]) else 4
+
+
+def authentication_in_force(instance: Instance) -> tuple[str, str] | None:
+    """Type and password as they are sent; None without a password, in version 3 or strict mode."""
+    written = instance.authentication
+    if written is None or instance.version != 2 or instance.strict_mode or not written.auth_pass:
+        return None
+    return (written.auth_type, written.auth_pass[:8])
+
+
+@dataclass(frozen=True)
+class AdvertContent:
+    """What an instance sends, as far as a receiver may mind."""
+
+    router: tuple[int, int]
+    peers: frozenset[str]
+    version: int
+    authentication: tuple[str, str] | None
+    interval: float | None
+    vips: frozenset[str]
+
+
+def content_of(instance: Instance) -> AdvertContent:
+    """What the instance's adverts say."""
+    return AdvertContent(
+        router=(instance.virtual_router_id, family_of(instance)),
+        peers=frozenset(map(plain_address, instance.unicast_peer or ())),
+        version=instance.version,
+        authentication=authentication_in_force(instance),
+        interval=priority.advert_interval(instance) if instance.version == 2 else None,
+        vips=frozenset(map(plain_address, instance.virtual_ipaddress)),
+    )
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """What an instance compares the adverts of others with."""
+
+    own: AdvertContent
+    addresses: frozenset[str]
+    minds_vips: bool
+
+    def rejects(self, advert: AdvertContent) -> Rejection | None:
+        """See ``rejection``."""
+        own = self.own
+        if own.router != advert.router:
+            return Rejection.ROUTER
+        if bool(own.peers) != bool(advert.peers):
+            return Rejection.CAST
+        if advert.peers and advert.peers.isdisjoint(self.addresses):
+            return Rejection.PEER
+        if own.version != advert.version:
+            return Rejection.VERSION
+        if own.authentication != advert.authentication:
+            return Rejection.AUTHENTICATION
+        if own.interval != advert.interval:
+            return Rejection.ADVERT_INT
+        return Rejection.VIPS if self.minds_vips and own.vips != advert.vips else None
+
+
+def receiver_of(node: Node, instance: Instance) -> Receiver:
+    """The instance as one that listens."""
+    return Receiver(
+        own=content_of(instance),
+        addresses=frozenset({plain_address(node.address), source_address(node, instance)}),
+        minds_vips=node.keepalived_version < _VIP_LIST_ONLY_LOGGED_SINCE,
+    )
+
+
+def rejection(receiver_node: Node, receiver: Instance, sender: Instance) -> Rejection | None:
+    """Why ``receiver`` never acts on the adverts of ``sender``, or None if it does. Whether a wire
+    connects the two is not asked here."""
+    return receiver_of(receiver_node, receiver).rejects(content_of(sender))
+
+
+def networks(placed: Sequence[tuple[str, Instance]]) -> Iterator[list[int]]:
+    """The instances (each with its node's name) that share a network, as lists of positions.
+
+    The VRID and the address family tell networks apart; where a node uses a VRID twice, it does so
+    on two networks, and the interface tells which.
+    """
+    wires: dict[tuple[int, int], list[int]] = {}
+    for position, (_node, instance) in enumerate(placed):
+        wires.setdefault((instance.virtual_router_id, family_of(instance)), []).append(position)
+    for wire in wires.values():
+        if len({placed[position][0] for position in wire}) == len(wire):
+            yield wire
+            continue
+        by_interface: dict[str, list[int]] = {}
+        for position in wire:
+            by_interface.setdefault(placed[position][1].interface, []).append(position)
+        yield from by_interface.values()

@@ -1,0 +1,514 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the nodes of a virtual router must have in common."""
+
+from __future__ import annotations
+
+from typing import Hashable, Iterator, Mapping, Sequence
+
+from .. import priority
+from ..estate import (
+    Estate,
+    Judge,
+    NodeInstance,
+    Router,
+    differing,
+    first_differing,
+    first_value,
+    names_of,
+    values_said,
+)
+from ..findings import Finding, Rule, Severity
+from ..hearing import addresses_of, authentication_in_force, family_of, plain_address
+from ..pairs import DUAL_MASTER
+from ..words import listed
+
+AUTH_PASS_LENGTH = Rule(
+    "auth-pass-length",
+    Severity.WARNING,
+    harm="Only the first 8 characters of auth_pass count.",
+    example="auth_pass averylongpassword",
+    fix="Use at most 8 characters; better, VRRP version 3 without authentication.",
+)
+
+
+def auth_pass_length(estate: Estate) -> Iterator[Finding]:
+    """An auth_pass of which only the beginning counts."""
+    for member in estate.members:
+        used = authentication_in_force(member.instance)
+        authentication = member.instance.authentication
+        if used and authentication and len(authentication.auth_pass) > 8:
+            yield member.finding(
+                AUTH_PASS_LENGTH,
+                f"auth_pass has {len(authentication.auth_pass)} characters on {member}; only the "
+                "first 8 count",
+                "",
+                "auth_pass",
+            )
+
+
+AUTH_PASS_MISSING = Rule(
+    "auth-pass-missing",
+    Severity.ERROR,
+    harm="Authentication without a password is dropped, or the daemon refuses to start.",
+    example="authentication {\n    auth_type PASS\n}",
+    fix="Write an auth_pass, or remove the authentication block on all nodes.",
+    unproven="The daemon may not start, and then there is nothing to search.",
+)
+
+
+def auth_pass_missing(estate: Estate) -> Iterator[Finding]:
+    """An auth_type without an auth_pass."""
+    for member in estate.members:
+        authentication = member.instance.authentication
+        if authentication and not authentication.auth_pass:
+            yield member.finding(
+                AUTH_PASS_MISSING,
+                f"authentication without an auth_pass on {member}",
+                "",
+                "auth_type",
+            )
+
+
+AUTH_WITH_V3 = Rule(
+    "auth-with-v3",
+    Severity.WARNING,
+    harm="VRRP version 3 and strict mode have no authentication: the block is ignored and "
+    "protects nothing.",
+    example="version 3\nauthentication {\n    auth_type PASS\n    auth_pass 1111\n}",
+    fix="Remove the authentication block; restrict VRRP to the peers with a firewall.",
+)
+
+
+def auth_with_v3(estate: Estate) -> Iterator[Finding]:
+    """Authentication where there is none."""
+    for member in estate.members:
+        instance = member.instance
+        if instance.authentication and (instance.version == 3 or instance.strict_mode):
+            mode = "VRRP version 3" if instance.version == 3 else "strict mode"
+            yield member.finding(
+                AUTH_WITH_V3,
+                f"{mode} has no authentication: it is ignored on {member}",
+                "",
+                "authentication",
+                "auth_type",
+            )
+
+
+AUTH_MISMATCH = Rule(
+    "auth-mismatch",
+    Severity.ERROR,
+    harm="Nodes with different authentication reject each other's adverts: both become master.",
+    example="lb1: auth_pass 1111\nlb2: auth_pass 2222",
+    fix="Use the same auth_type and auth_pass on all nodes, or none.",
+    breaks=DUAL_MASTER,
+)
+
+
+def auth_mismatch(estate: Estate) -> Iterator[Finding]:
+    """Nodes with different authentication; passwords are never said."""
+    for router in estate.routers:
+        found = differing(router, lambda member: authentication_in_force(member.instance))
+        if not found or differing(router, lambda member: member.instance.version):
+            continue
+        types = differing(
+            router, lambda m: (authentication_in_force(m.instance) or ("none", ""))[0]
+        )
+        said = f"auth_type is {values_said(types)}" if types else "the auth_pass differs"
+        yield first_differing(found).finding(
+            AUTH_MISMATCH,
+            f"{said} ({names_of(router)}): they ignore each other, and each becomes master",
+            "",
+            "auth_pass",
+            "authentication",
+        )
+
+
+VERSION_MISMATCH = Rule(
+    "version-mismatch",
+    Severity.ERROR,
+    harm="Nodes that speak different VRRP versions reject each other's adverts: both become "
+    "master.",
+    example="lb1: vrrp_version 2\nlb2: vrrp_version 3",
+    fix="Use the same version on all nodes, 3 if all can.",
+    breaks=DUAL_MASTER,
+)
+
+
+def version_mismatch(estate: Estate) -> Iterator[Finding]:
+    """Nodes that speak different VRRP versions."""
+    for router in estate.routers:
+        found = differing(router, lambda member: member.instance.version)
+        if found:
+            yield first_differing(found).finding(
+                VERSION_MISMATCH,
+                f"VRRP version {values_said(found)}: they ignore each other, and each becomes "
+                "master",
+                f"Use version {max(map(str, found))} on {names_of(router)}.",
+                "version",
+            )
+
+
+ADVERT_INT_MISMATCH = Rule(
+    "advert-int-mismatch",
+    Severity.ERROR,
+    harm="In VRRP version 2 nodes with different advert intervals reject each other's adverts: "
+    "both become master. In version 3 the backup follows the master's interval, so this is a "
+    "warning: the time to fail over depends on who is master.",
+    example="vrrp_version 2\nlb1: advert_int 1\nlb2: advert_int 2",
+    fix="Use the same advert_int on all nodes.",
+    breaks=DUAL_MASTER,
+)
+
+
+def advert_int_mismatch(estate: Estate) -> Iterator[Finding]:
+    """Nodes with different advert intervals."""
+    for router in estate.routers:
+        found = differing(router, lambda member: f"{priority.advert_interval(member.instance):g}")
+        if not found or differing(router, lambda member: member.instance.version):
+            continue
+        said = f"advert_int is {values_said(found)}"
+        if router[0].instance.version == 2:
+            yield first_differing(found).finding(
+                ADVERT_INT_MISMATCH,
+                f"{said}: they ignore each other, and each becomes master",
+                f"Use advert_int {first_value(found)} on {names_of(router)}.",
+                "advert_int",
+            )
+        else:
+            yield first_differing(found).finding(
+                ADVERT_INT_MISMATCH,
+                f"{said}: the time to fail over depends on who is master",
+                f"Use advert_int {first_value(found)} on {names_of(router)}.",
+                "advert_int",
+                severity=Severity.WARNING,
+            )
+
+
+VRID_MISMATCH = Rule(
+    "vrid-mismatch",
+    Severity.ERROR,
+    harm="Nodes that use different virtual_router_ids for one address do not know of each "
+    "other: both hold it.",
+    example="lb1: virtual_router_id 51\nlb2: virtual_router_id 52",
+    fix="Use the same virtual_router_id for the address on all nodes.",
+    breaks=DUAL_MASTER,
+)
+
+
+def vrid_mismatch(estate: Estate) -> Iterator[Finding]:
+    """One address under different router ids on different nodes."""
+    done = set()
+    for address, members in estate.carriers.items():
+        found = differing(members, lambda member: member.instance.virtual_router_id)
+        if not found or len({member.node.name for member in members}) < 2:
+            continue
+        key = tuple((member.node.name, member.instance.name) for member in members)
+        if key in done:
+            continue
+        done.add(key)
+        yield first_differing(found).finding(
+            VRID_MISMATCH,
+            f"{address} has virtual_router_id {values_said(found)}: they do not know of each "
+            "other, and each becomes master",
+            f"Use virtual_router_id {first_value(found)} on {names_of(members)}.",
+            "virtual_router_id",
+        )
+
+
+VIP_MISMATCH = Rule(
+    "vip-mismatch",
+    Severity.ERROR,
+    harm="Up to keepalived 2.3.2 an advert with another list of addresses is rejected, and "
+    "both nodes become master; later versions accept it, and an address is gone after a "
+    "failover.",
+    example="lb1: virtual_ipaddress { 192.0.2.100/24 }\nlb2: virtual_ipaddress { 192.0.2.101/24 }",
+    fix="Write the same addresses on all nodes.",
+    breaks=DUAL_MASTER,
+)
+
+
+def vip_mismatch(estate: Estate) -> Iterator[Finding]:
+    """Nodes of one router with different addresses."""
+    for router in estate.routers:
+        for keyword in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
+            found = differing(
+                router,
+                lambda member, keyword=keyword: tuple(  # type: ignore[misc]
+                    sorted(map(plain_address, getattr(member.instance, keyword)))
+                ),
+            )
+            if found:
+                yield _vip_mismatch(router, keyword, found)
+
+
+def _vip_mismatch(
+    router: Router, keyword: str, found: Mapping[Hashable, list[NodeInstance]]
+) -> Finding:
+    everything = sorted({address for value in found for address in value})  # type: ignore[attr-defined]
+    missing = [
+        f"{address} is missing on {names_of(members)}"
+        for address in everything
+        for members in [[m for value, ms in found.items() for m in ms if address not in value]]  # type: ignore[operator]
+        if members
+    ]
+    rejects = keyword == "virtual_ipaddress" and any(
+        member.node.keepalived_version < (2, 3, 3) for member in router
+    )
+    harm = (
+        "the nodes ignore each other, and each becomes master"
+        if rejects
+        else "it is gone while that node is master"
+    )
+    return first_differing(found).finding(
+        VIP_MISMATCH,
+        f"{keyword}: {listed(missing)}; {harm}",
+        f"Write {listed(everything)} in {keyword} on {names_of(router)}.",
+        keyword,
+    )
+
+
+VRID_DUPLICATE = Rule(
+    "vrid-duplicate",
+    Severity.ERROR,
+    harm="Two instances on one interface share a virtual_router_id: the daemon refuses the "
+    "configuration.",
+    example="vrrp_instance VI_1 { interface eth0 virtual_router_id 51 }\n"
+    "vrrp_instance VI_2 { interface eth0 virtual_router_id 51 }",
+    fix="Give every instance on an interface a virtual_router_id of its own.",
+    unproven="The daemon does not start, so there is nothing to search.",
+)
+
+
+def vrid_duplicate(estate: Estate) -> Iterator[Finding]:
+    """Two instances of a node that share interface, family and router id."""
+    seen: dict[Hashable, NodeInstance] = {}
+    for member in estate.members:
+        instance = member.instance
+        key = (
+            member.node.name,
+            instance.interface,
+            family_of(instance),
+            instance.virtual_router_id,
+        )
+        first = seen.setdefault(key, member)
+        if first is not member and not (
+            # With unicast, the peers tell the two apart.
+            first.peers and member.peers and first.peers.isdisjoint(member.peers)
+        ):
+            taken = {m.instance.virtual_router_id for m in estate.members}
+            free = next((str(vrid) for vrid in range(1, 256) if vrid not in taken), "another one")
+            yield member.finding(
+                VRID_DUPLICATE,
+                f"{first.instance.name} and {instance.name} both have virtual_router_id "
+                f"{instance.virtual_router_id} on {member}; the daemon refuses the configuration",
+                f"Use {free} for {instance.name} on all nodes.",
+                "virtual_router_id",
+            )
+
+
+VIP_DUPLICATE = Rule(
+    "vip-duplicate",
+    Severity.ERROR,
+    harm="Two instances carry one address: each can hold it on another node.",
+    example="vrrp_instance VI_1 { virtual_ipaddress { 192.0.2.100/24 } }\n"
+    "vrrp_instance VI_2 { virtual_ipaddress { 192.0.2.100/24 } }",
+    fix="Keep the address in one instance.",
+    unproven="The search looks at each instance by itself, and each is sound.",
+)
+
+
+def vip_duplicate(estate: Estate) -> Iterator[Finding]:
+    """One address in two instances of a node, or twice in one."""
+    for address, members in estate.carriers.items():
+        by_node: dict[str, list[NodeInstance]] = {}
+        for member in members:
+            by_node.setdefault(member.node.name, []).append(member)
+        for mine in by_node.values():
+            if len(mine) > 1:
+                names = listed([member.instance.name for member in mine])
+                yield mine[1].finding(
+                    VIP_DUPLICATE,
+                    f"{address} is in {names} on {mine[1]}: each can hold it on another node",
+                    f"Remove {address} from {mine[1].instance.name}.",
+                    "virtual_ipaddress",
+                )
+    for member in estate.members:
+        instance = member.instance
+        written = [*map(plain_address, instance.virtual_ipaddress)]
+        written += map(plain_address, instance.virtual_ipaddress_excluded)
+        for address in sorted({address for address in written if written.count(address) > 1}):
+            yield member.finding(
+                VIP_DUPLICATE,
+                f"{address} is written twice in {instance.name} on {member}",
+                f"Remove one {address}.",
+                "virtual_ipaddress",
+                severity=Severity.WARNING,
+            )
+
+
+VIP_IS_OWN_ADDRESS = Rule(
+    "vip-is-own-address",
+    Severity.ERROR,
+    harm="The virtual address is also a node's own: that node keeps it when it should give it "
+    "away, and loses its own address with it.",
+    example="lb1 has 192.0.2.11\nvirtual_ipaddress { 192.0.2.11/24 }",
+    fix="Use an address that no node has.",
+    unproven="The address is on the node for another reason than VRRP, which is all that the "
+    "search knows of.",
+)
+
+
+def vip_is_own_address(estate: Estate) -> Iterator[Finding]:
+    """A virtual address that is also a node's own."""
+    for address, members in estate.carriers.items():
+        if address in estate.own_addresses:
+            owner = estate.own_addresses[address]
+            first = next((m for m in members if m.node.name == owner), members[0])
+            yield first.finding(
+                VIP_IS_OWN_ADDRESS,
+                f"{address} is the own address of {owner}",
+                f"Use a virtual address that no node has, or correct the address of {owner}.",
+                "virtual_ipaddress",
+            )
+
+
+NO_VIP = Rule(
+    "no-vip",
+    Severity.ERROR,
+    harm="An instance without a virtual_ipaddress has nothing to move; VRRP version 3 refuses it.",
+    example="vrrp_instance VI_1 { virtual_router_id 51 }",
+    fix="Write a virtual_ipaddress block with at least one address.",
+    unproven="There is no address that could be on the wrong node.",
+)
+
+
+def no_vip(estate: Estate) -> Iterator[Finding]:
+    """An instance without an address."""
+    for member in estate.members:
+        if not member.instance.virtual_ipaddress:
+            yield member.finding(NO_VIP, f"{member.instance.name} has no address on {member}")
+
+
+NO_INSTANCE = Rule(
+    "no-instance",
+    Severity.WARNING,
+    harm="The node takes no part: its file is empty, is not the one that the daemon reads, or "
+    "keeps its instances in an include.",
+    example="# /etc/keepalived/keepalived.conf is empty",
+    fix="Give the file that the daemon really reads, or leave the node out.",
+)
+
+
+def no_instance(estate: Estate) -> Iterator[Finding]:
+    """A node on which there is nothing to judge."""
+    for node in estate.cluster.nodes:
+        if not node.instances:
+            yield NO_INSTANCE.finding(f"{node.name} has no vrrp_instance", node=node.name)
+
+
+INTERFACE_MISSING = Rule(
+    "interface-missing",
+    Severity.ERROR,
+    harm="An instance with neither an interface nor a unicast_src_ip does not run.",
+    example="vrrp_instance VI_1 { virtual_router_id 51 }",
+    fix="Name the interface that carries the nodes' own addresses.",
+    unproven="An instance that does not run is no part of the search.",
+)
+
+
+def interface_missing(estate: Estate) -> Iterator[Finding]:
+    """An instance that does not know where it is."""
+    for member in estate.members:
+        if not member.instance.interface and not member.instance.unicast_src_ip:
+            yield member.finding(
+                INTERFACE_MISSING,
+                f"{member.instance.name} has neither interface nor unicast_src_ip on {member}",
+            )
+
+
+SINGLE_NODE = Rule(
+    "single-node",
+    Severity.WARNING,
+    harm="Only one node has this instance: nothing can take its address over.",
+    example="lb1: vrrp_instance VI_1 { ... }\nlb2: nothing",
+    fix="Configure the instance on a second node.",
+)
+
+
+def single_node(estate: Estate) -> Iterator[Finding]:
+    """An instance that only one node has."""
+    for router in estate.routers:
+        addresses = [a for member in router for a in addresses_of(member.instance)]
+        nodes = {member.node.name for address in addresses for member in estate.carriers[address]}
+        if len(nodes | {member.node.name for member in router}) == 1:
+            member = router[0]
+            yield member.finding(
+                SINGLE_NODE, f"only {member} has {member.instance.name}: nothing can take over"
+            )
+
+
+SYNC_GROUP_MISMATCH = Rule(
+    "sync-group-mismatch",
+    Severity.WARNING,
+    harm="Instances move together on one node and each by itself on another: after a failure "
+    "their addresses can be on different nodes, which the group was to prevent.",
+    example="lb1: vrrp_sync_group G { group { VI_1 VI_2 } }\nlb2: no vrrp_sync_group",
+    fix="Write the same sync groups on every node.",
+)
+
+
+def sync_group_mismatch(estate: Estate) -> Iterator[Finding]:
+    """Instances in one sync group on one node, and apart on another that has them too."""
+    router_of = {
+        (member.node.name, member.instance.name): router
+        for router in estate.routers
+        for member in router
+    }
+    said = set()
+    for node in estate.cluster.nodes:
+        for group in node.sync_groups:
+            found: dict[str, list[NodeInstance]] = {}
+            for name in group.members:
+                for member in router_of.get((node.name, name), ()):
+                    found.setdefault(member.node.name, []).append(member)
+            for members in found.values():
+                names = listed([member.instance.name for member in members])
+                place = (members[0].node.name, names)
+                if _move_together(members) or place in said:
+                    continue
+                said.add(place)
+                yield members[0].finding(
+                    SYNC_GROUP_MISMATCH,
+                    f"{names} are in sync group {group.name} on {node.name}, and not in one group "
+                    f"on {members[0]}: there one can move without the others",
+                    f"Put {names} into one sync group on {members[0]} too, or into none on every "
+                    "node.",
+                )
+
+
+def _move_together(members: Sequence[NodeInstance]) -> bool:
+    """Whether a sync group holds these instances of one node together; one needs no group."""
+    groups = {priority.sync_group_of(member.node, member.instance) for member in members}
+    return len(members) < 2 or (len(groups) == 1 and None not in groups)
+
+
+RULES: dict[Rule, Judge] = {
+    AUTH_PASS_LENGTH: auth_pass_length,
+    AUTH_PASS_MISSING: auth_pass_missing,
+    AUTH_WITH_V3: auth_with_v3,
+    AUTH_MISMATCH: auth_mismatch,
+    VERSION_MISMATCH: version_mismatch,
+    ADVERT_INT_MISMATCH: advert_int_mismatch,
+    VRID_MISMATCH: vrid_mismatch,
+    VIP_MISMATCH: vip_mismatch,
+    VRID_DUPLICATE: vrid_duplicate,
+    VIP_DUPLICATE: vip_duplicate,
+    VIP_IS_OWN_ADDRESS: vip_is_own_address,
+    NO_VIP: no_vip,
+    NO_INSTANCE: no_instance,
+    INTERFACE_MISSING: interface_missing,
+    SINGLE_NODE: single_node,
+    SYNC_GROUP_MISMATCH: sync_group_mismatch,
+}

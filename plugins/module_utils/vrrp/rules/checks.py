@@ -1,0 +1,323 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks: whether they are defined, run, and can say anything."""
+
+from __future__ import annotations
+
+import collections
+import re
+import shlex
+from dataclasses import replace
+from typing import Iterator
+
+from .. import priority
+from ..estate import Estate, Judge, is_defined, names_of, place_of
+from ..findings import OUTRANKED, Finding, Rule, Severity
+from ..model import Check, Node
+from ..pairs import NO_FAILOVER
+from ..words import dotted, listed
+
+SCRIPT_UNDEFINED = Rule(
+    "script-undefined",
+    Severity.ERROR,
+    harm="The daemon ignores a tracked check that is not defined: its failure moves nothing.",
+    example="track_script {\n    chk_haproxy\n}\n# no vrrp_script chk_haproxy",
+    fix="Define the check above the instance, or correct the name.",
+    breaks=NO_FAILOVER,
+    unless=OUTRANKED,
+)
+
+
+def script_undefined(estate: Estate) -> Iterator[Finding]:
+    """A tracked check that is not defined."""
+    for member in estate.members:
+        for track in member.written:
+            if not is_defined(member, track):
+                defined = sorted(c.name for c in member.node.checks if c.kind is track.kind)
+                known = f"defined are {listed(defined)}" if defined else "no such check is defined"
+                yield member.finding(
+                    SCRIPT_UNDEFINED,
+                    f"{member} tracks {track.check}, which is not defined there ({known}); the "
+                    "daemon ignores it, and its failure moves nothing",
+                    f"Define {track.check} above {member.instance.name} on {member}.",
+                    place_of(track),
+                )
+
+
+TRACK_UNSUPPORTED = Rule(
+    "track-unsupported",
+    Severity.ERROR,
+    harm="This version of keepalived does not know the kind of check: its failure moves nothing.",
+    example="track_process {\n    haproxy\n}\n# keepalived 2.0.10",
+    fix="Use a newer keepalived, or a track_script.",
+    breaks=NO_FAILOVER,
+    unless=OUTRANKED,
+)
+
+
+def track_unsupported(estate: Estate) -> Iterator[Finding]:
+    """A kind of check that the version does not know."""
+    for member in estate.members:
+        newest = replace(member.node, keepalived_version=(99,))
+        known = {(t.kind, t.check) for t in priority.counting_tracks(newest, member.instance)}
+        for track in member.unused():
+            if (track.kind, track.check) in known:
+                yield member.finding(
+                    TRACK_UNSUPPORTED,
+                    f"keepalived {dotted(member.node.keepalived_version)} on {member} does not "
+                    f"know {track.kind.value}: {track.check} is ignored, and its failure moves "
+                    "nothing",
+                    "",
+                    place_of(track),
+                )
+
+
+NO_CHECK = Rule(
+    "no-check",
+    Severity.WARNING,
+    harm="A node that tracks nothing keeps the address whatever happens to the service, as "
+    "long as keepalived runs.",
+    example="vrrp_instance VI_1 {\n    # no track_script, no track_file\n}",
+    fix="Track the same checks on all nodes.",
+)
+
+
+def no_check(estate: Estate) -> Iterator[Finding]:
+    """An instance that tracks nothing."""
+    for router in estate.routers:
+        idle = [member for member in router if not member.written]
+        if idle:
+            some = len(idle) < len(router)
+            yield idle[0].finding(
+                NO_CHECK,
+                f"{names_of(idle)} tracks nothing"
+                + (f", but {names_of([m for m in router if m.written])} does" if some else ""),
+                severity=None if some else Severity.INFO,
+            )
+
+
+SCRIPT_TRACKED_TWICE = Rule(
+    "script-tracked-twice",
+    Severity.ERROR,
+    harm="A script of weight 0 that both an instance and its sync group track leaves the whole "
+    "group in FAULT for ever: since 2.0.0 the daemon waits for its first result twice and "
+    "gets it once.",
+    example="vrrp_sync_group G { group { VI_1 } track_script { chk_haproxy } }\n"
+    "vrrp_instance VI_1 { track_script { chk_haproxy } }",
+    fix="Track the script in one of the two places; the group's holds for all its members.",
+    breaks=NO_FAILOVER,
+)
+
+
+def script_tracked_twice(estate: Estate) -> Iterator[Finding]:
+    """A script without weight that an instance and its sync group both track."""
+    for member in estate.members:
+        group = priority.sync_group_of(member.node, member.instance)
+        counted = collections.Counter((track.kind, track.check) for track in member.counting)
+        for track in member.counting:
+            if group is None or counted.pop((track.kind, track.check), 1) < 2:
+                continue
+            yield member.finding(
+                SCRIPT_TRACKED_TWICE,
+                f"{member.instance.name} and its sync group {group.name} both track {track.check} "
+                f"on {member}: the daemon waits for two first results and counts one, so the group "
+                "stays in FAULT for ever",
+                f"Remove {track.check} from the track_script of {member.instance.name}; "
+                f"{group.name} tracks it for all its members.",
+                place_of(track),
+            )
+
+
+SCRIPT_TIMEOUT_ABOVE_INTERVAL = Rule(
+    "script-timeout-above-interval",
+    Severity.WARNING,
+    harm="No new run starts while one is under way: a check that hangs is noticed only after "
+    "the timeout, not after the interval.",
+    example="interval 2\ntimeout 10",
+    fix="Set the timeout to at most the interval.",
+)
+
+
+def _script_finding(
+    estate: Estate,
+    node: Node,
+    check: Check,
+    rule: Rule,
+    message: str,
+    fix: str = "",
+    keyword: str = "script",
+) -> Finding:
+    line = estate.line(node, (check.name, keyword), ("vrrp_script", check.name))
+    return rule.finding(message, fix, node=node.name, instance=check.name, line=line)
+
+
+def script_timeout_above_interval(estate: Estate) -> Iterator[Finding]:
+    """A check that may hang longer than its interval."""
+    for node, check in estate.scripts:
+        if check.timeout is not None and check.timeout > check.interval:
+            yield _script_finding(
+                estate,
+                node,
+                check,
+                SCRIPT_TIMEOUT_ABOVE_INTERVAL,
+                f"{check.name} may hang for {check.timeout:g} s (its timeout) although it should "
+                f"run every {check.interval:g} s; a hanging check is noticed that much later",
+                f"Set timeout to {check.interval:g} or less, or interval to {check.timeout:g}.",
+                "timeout",
+            )
+
+
+SCRIPT_INTERVAL_FRACTION = Rule(
+    "script-interval-fraction",
+    Severity.ERROR,
+    harm="keepalived before 2.3.2 takes whole seconds only and ignores any other interval or "
+    "timeout: the check runs every second.",
+    example="interval 0.5",
+    fix="Use a whole number of seconds; for a faster reaction use a track_file.",
+    unproven="The address moves, only later than the number says.",
+)
+
+
+def script_interval_fraction(estate: Estate) -> Iterator[Finding]:
+    """Part of a second where only whole ones count."""
+    for node, check in estate.scripts:
+        if node.keepalived_version >= (2, 3, 2):
+            continue
+        for keyword, value in (("interval", check.interval), ("timeout", check.timeout or 0)):
+            if value != int(value):
+                yield _script_finding(
+                    estate,
+                    node,
+                    check,
+                    SCRIPT_INTERVAL_FRACTION,
+                    f"keepalived {dotted(node.keepalived_version)} ignores {keyword} {value:g} of "
+                    f"{check.name}",
+                    f"Use {keyword} {max(1, round(value))}.",
+                    keyword,
+                )
+
+
+SCRIPT_TOO_SLOW = Rule(
+    "script-too-slow",
+    Severity.ERROR,
+    harm="The command needs longer than its timeout, so every run counts as a failure.",
+    example='script "/bin/ping -c 2 192.0.2.1"\ninterval 1',
+    fix="Let the command end well within the timeout, or raise interval and timeout.",
+    unproven="The check fails on all nodes alike, and a node whose check fails is not "
+    "expected to hold the address.",
+)
+
+
+_SLOW = re.compile(
+    r"(?:\S*/)?(?:ping6?\b.*?\s-c\s*(?P<pings>\d{1,6})|sleep\s+(?P<sleep>\d{1,6}))\b"
+)
+
+
+def script_too_slow(estate: Estate) -> Iterator[Finding]:
+    """A command that cannot end within its timeout: several pings, a sleep."""
+    for node, check in estate.scripts:
+        found = _SLOW.match(check.command)
+        if not found:
+            continue
+        # One second passes between two pings.
+        needs = int(found["sleep"] or 0) or int(found["pings"] or 1) - 1
+        allowed = check.timeout or check.interval
+        if needs >= allowed:
+            yield _script_finding(
+                estate,
+                node,
+                check,
+                SCRIPT_TOO_SLOW,
+                f"{check.name} needs at least {needs} s and is stopped after {allowed:g} s: it "
+                "always fails",
+                f"Set interval and timeout to {needs + 1} or more, or make the command faster.",
+            )
+
+
+SCRIPT_SHELL_OPERATORS = Rule(
+    "script-shell-operators",
+    Severity.ERROR,
+    harm="The daemon starts the command without a shell: |, &&, ;, > and $(...) are handed to "
+    "it as words, and the result means nothing.",
+    example='script "pidof haproxy || exit 1"',
+    fix="Put the command into a script file, or write sh -c '...' around it.",
+    unproven="The search takes a check at its word; it cannot see what a command does.",
+)
+
+
+_SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "zsh"))
+
+
+_OPERATOR = re.compile(r"(\|\|?|&&?|;|\d*[<>].*|\$\(.*|.*;|[^'\"]*`.*)\Z", re.DOTALL)
+
+
+def script_shell_operators(estate: Estate) -> Iterator[Finding]:
+    """Operators of a shell where there is none."""
+    for node, check in estate.scripts:
+        try:
+            # keepalived reads no longer line.
+            words = shlex.split(check.command[:1024], posix=False)
+        except ValueError:
+            continue
+        if not words or words[0].rpartition("/")[2] in _SHELLS:
+            continue
+        operators = [word for word in words[1:] if _OPERATOR.match(word)]
+        if operators:
+            yield _script_finding(
+                estate,
+                node,
+                check,
+                SCRIPT_SHELL_OPERATORS,
+                f"{check.name} has {operators[0]!r} in its command, but no shell reads it",
+            )
+
+
+SCRIPT_SECURITY = Rule(
+    "script-security",
+    Severity.WARNING,
+    harm="Checks can run as root, or are dropped without a word where the daemon finds no user "
+    "to run them as.",
+    example="# neither enable_script_security nor script_user in global_defs",
+    fix="Write enable_script_security and script_user (an unprivileged user) in global_defs.",
+)
+
+
+def script_security(estate: Estate) -> Iterator[Finding]:
+    """Checks of which nobody says who runs them."""
+    by_node: dict[str, tuple[Node, list[Check]]] = {}
+    for node, check in estate.scripts:
+        if check.command:
+            by_node.setdefault(node.name, (node, []))[1].append(check)
+    for node, scripts in by_node.values():
+        anonymous = [check.name for check in scripts if not (check.user or node.script_user)]
+        rooted = [c.name for c in scripts if (c.user or node.script_user) == "root"]
+        message = ""
+        if anonymous and node.script_security:
+            message = (
+                f"{listed(anonymous)} has no user: unless a user keepalived_script exists on "
+                f"{node.name}, the daemon removes it"
+            )
+        elif anonymous:
+            message = (
+                f"{listed(anonymous)} has no user: unless a user keepalived_script exists on "
+                f"{node.name}, it runs as root"
+            )
+        elif rooted and not node.script_security:
+            message = f"{listed(rooted)} runs as root on {node.name} without enable_script_security"
+        if message:
+            where = [("", "script_user"), ("vrrp_script", scripts[0].name)]
+            yield SCRIPT_SECURITY.finding(message, node=node.name, line=estate.line(node, *where))
+
+
+RULES: dict[Rule, Judge] = {
+    SCRIPT_UNDEFINED: script_undefined,
+    TRACK_UNSUPPORTED: track_unsupported,
+    NO_CHECK: no_check,
+    SCRIPT_TRACKED_TWICE: script_tracked_twice,
+    SCRIPT_TIMEOUT_ABOVE_INTERVAL: script_timeout_above_interval,
+    SCRIPT_INTERVAL_FRACTION: script_interval_fraction,
+    SCRIPT_TOO_SLOW: script_too_slow,
+    SCRIPT_SHELL_OPERATORS: script_shell_operators,
+    SCRIPT_SECURITY: script_security,
+}

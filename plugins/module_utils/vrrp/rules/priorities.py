@@ -1,0 +1,511 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Priorities and weights: what changes them, and what the daemon makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator
+
+from .. import priority
+from ..estate import Estate, Judge, NodeInstance, Router, is_defined, names_of, others, place_of
+from ..findings import OUTRANKED, Finding, Rule, Severity
+from ..model import CheckKind, State, Track
+from ..pairs import NO_FAILOVER
+from ..words import sentence
+
+NOPREEMPT_WITH_WEIGHT = Rule(
+    "nopreempt-with-weight",
+    Severity.ERROR,
+    harm="With nopreempt a backup never takes over from a master that is alive, however far "
+    "its priority has dropped: a failed check moves nothing.",
+    example="state BACKUP\nnopreempt\ntrack_script {\n    chk_haproxy weight -50\n}",
+    fix="Keep nopreempt and set the weight to 0, or keep the weight and remove nopreempt.",
+    breaks=NO_FAILOVER,
+)
+
+
+def _weighted_elsewhere(router: Router, member: NodeInstance) -> tuple[NodeInstance, Track] | None:
+    """A weighted check of another node; of the node itself where there is no other."""
+    for other in others(router, member) or [member]:
+        for track in other.weighted:
+            return other, track
+    return None
+
+
+def nopreempt_with_weight(estate: Estate) -> Iterator[Finding]:
+    """nopreempt in force on a node that should take over from one with weights."""
+    for router in estate.routers:
+        for member in router:
+            if not priority.nopreempt_in_force(member.node, member.instance):
+                continue
+            found = _weighted_elsewhere(router, member)
+            if found:
+                other, track = found
+                yield member.finding(
+                    NOPREEMPT_WITH_WEIGHT,
+                    f"{member} has nopreempt: when {track.check} fails on {other} and its priority "
+                    f"drops by {abs(track.weight)}, {member} still leaves the address there",
+                    f"Set the weight of {track.check} to 0 on all nodes and keep nopreempt, or "
+                    "remove nopreempt on all nodes.",
+                    "nopreempt",
+                )
+
+
+WEIGHT_BELOW_GAP = Rule(
+    "weight-below-gap",
+    Severity.ERROR,
+    harm="The check's weight is not larger than the distance between the priorities, so the "
+    "failing node still has the higher priority and keeps the address.",
+    example="lb1: priority 100, track_script { chk_haproxy weight 2 }\n"
+    "lb2: priority 90,  track_script { chk_haproxy weight 2 }",
+    fix="Make the weight larger than the gap between the priorities, or set it to 0.",
+    breaks=NO_FAILOVER,
+)
+
+
+@dataclass(frozen=True)
+class _Short:
+    """A failing check that does not bring ``holder`` below ``taker``."""
+
+    holder: NodeInstance
+    taker: NodeInstance
+    track: Track
+    clamped: bool
+    missing: int
+
+
+def _short_weights(router: Router) -> Iterator[_Short]:
+    """For each weighted check the pair of nodes that it fails most clearly."""
+    checks = dict.fromkeys(
+        (track.kind, track.check) for member in router for track in member.weighted
+    )
+    for key in checks:
+        shorts = []
+        for holder in router:
+            track = {(mine.kind, mine.check): mine for mine in holder.weighted}.get(key)
+            if track is None:
+                continue
+            failing = holder.effective(track.check)
+            for taker in others(router, holder):
+                healthy = taker.effective()
+                if failing is None or healthy is None or failing < healthy:
+                    continue
+                gap = holder.total(track.check) - taker.total()
+                missing = failing - healthy + 1
+                shorts.append(_Short(holder, taker, track, gap < 0, missing))
+        if shorts:
+            yield max(shorts, key=lambda short: (short.missing, not short.clamped))
+
+
+def weight_below_gap(estate: Estate) -> Iterator[Finding]:
+    """A weight that is not larger than the gap between two priorities."""
+    for router in estate.routers:
+        for short in _short_weights(router):
+            if short.clamped:
+                continue
+            track, holder, taker = short.track, short.holder, short.taker
+            enough = abs(track.weight) + short.missing
+            raised = priority.base_priority(taker.instance) + short.missing
+            fixes = ["set the weight to 0 on all nodes (a failed check is then a fault)"]
+            if raised < priority.base_priority(holder.instance):
+                fixes.insert(0, f"set the priority of {taker} to at least {raised}")
+            if enough <= priority.WEIGHT_LIMIT:
+                sign = "-" if track.weight < 0 else ""
+                direction = "at most" if track.weight < 0 else "at least"
+                fixes.insert(0, f"set the weight to {direction} {sign}{enough} on all nodes")
+            yield holder.finding(
+                WEIGHT_BELOW_GAP,
+                f"when {track.check} fails on {holder}, its priority becomes "
+                f"{holder.effective(track.check)}; healthy {taker} has {taker.effective()}, which "
+                f"is not higher, so {holder} keeps the address",
+                sentence(", or ".join(fixes)),
+                place_of(track),
+                "priority",
+            )
+
+
+WEIGHT_CLAMPED = Rule(
+    "weight-clamped",
+    Severity.ERROR,
+    harm="Effective priorities stay within 1 and 254; what is cut off there was the "
+    "difference that should have moved the address.",
+    example="lb1: priority 254, track_script { chk_haproxy weight 50 }\n"
+    "lb2: priority 250, track_script { chk_haproxy weight 50 }",
+    fix="Move the priorities so that priority plus weights stays within 1 and 254.",
+    breaks=NO_FAILOVER,
+)
+
+
+def weight_clamped(estate: Estate) -> Iterator[Finding]:
+    """A weight that would do, were the sum not cut off at 1 and 254."""
+    for router in estate.routers:
+        for short in _short_weights(router):
+            if not short.clamped:
+                continue
+            totals = [member.total() for member in router]
+            totals += [member.total(t.check) for member in router for t in member.weighted]
+            over = max(totals) - priority.HIGHEST
+            under = priority.LOWEST - min(totals)
+            if over > 0 and under > 0:
+                fix = "Use smaller weights and priorities further from 1 and 254."
+            else:
+                move = "Lower" if over > 0 else "Raise"
+                fix = f"{move} the priority of all nodes by {max(over, under)}."
+            holder, taker, track = short.holder, short.taker, short.track
+            yield holder.finding(
+                WEIGHT_CLAMPED,
+                f"when {track.check} fails on {holder}, its priority is "
+                f"{holder.total(track.check)} against {taker.total()} of healthy {taker}, but the "
+                f"daemon keeps both within 1 and 254: {holder.effective(track.check)} against "
+                f"{taker.effective()}, so {holder} keeps the address",
+                fix,
+                place_of(track),
+                "priority",
+            )
+
+
+EQUAL_PRIORITY = Rule(
+    "equal-priority",
+    Severity.WARNING,
+    harm="Nodes of equal priority can both become master for a moment, and which one starts "
+    "with the address depends on start order and IP addresses.",
+    example="lb1: priority 100\nlb2: priority 100",
+    fix="Give every node a priority of its own.",
+)
+
+
+def equal_priority(estate: Estate) -> Iterator[Finding]:
+    """Nodes of one router with one priority."""
+    for router in estate.routers:
+        by_priority: dict[int, list[NodeInstance]] = {}
+        for member in router:
+            by_priority.setdefault(priority.base_priority(member.instance), []).append(member)
+        for value, members in by_priority.items():
+            if len({member.node.name for member in members}) < 2:
+                continue
+            weighted = any(member.weighted for member in members)
+            free = [n for n in range(priority.HIGHEST, 0, -1) if n not in by_priority]
+            advice = ", ".join(f"{n} on {member}" for n, member in zip([value, *free], members))
+            yield members[0].finding(
+                EQUAL_PRIORITY,
+                f"{names_of(members)} have the same priority {value}: the node that starts first, "
+                "or has the higher IP address, gets the address; whoever has it keeps it",
+                "" if weighted else f"For example {advice}, with nopreempt if it should stay put.",
+                "priority",
+                # With weights, equal priorities are the only way to be sticky.
+                severity=Severity.INFO if weighted else None,
+            )
+
+
+NOPREEMPT_CLEARED_BY_MASTER = Rule(
+    "nopreempt-cleared-by-master",
+    Severity.WARNING,
+    harm="The daemon clears nopreempt and preempt_delay where the state is MASTER: the node "
+    "takes the address back as soon as it recovers, which is one more interruption.",
+    example="state MASTER\nnopreempt",
+    fix="Write state BACKUP on every node that has nopreempt or preempt_delay.",
+)
+
+
+def nopreempt_cleared_by_master(estate: Estate) -> Iterator[Finding]:
+    """nopreempt or preempt_delay next to state MASTER."""
+    for member in estate.members:
+        node, instance = member.node, member.instance
+        if instance.state is not State.MASTER or node.keepalived_version < (2, 0, 0):
+            continue
+        for option, written in (
+            ("nopreempt", instance.nopreempt),
+            ("preempt_delay", instance.preempt_delay),
+        ):
+            if written and not priority.is_owner(instance):
+                yield member.finding(
+                    NOPREEMPT_CLEARED_BY_MASTER,
+                    f"state MASTER clears {option} on {member}: it takes the address back as soon "
+                    "as it can",
+                    f"Write state BACKUP on {member}; who starts as master is decided by the "
+                    "priorities.",
+                    option,
+                )
+
+
+PREEMPT_DELAY_WITH_WEIGHT = Rule(
+    "preempt-delay-with-weight",
+    Severity.ERROR,
+    harm="A backup that waits out preempt_delay also waits when the master's check has "
+    "failed: the service is down for the whole delay.",
+    example="preempt_delay 60\ntrack_script {\n    chk_haproxy weight -50\n}",
+    fix="Set the weight to 0 (a failed check is then a fault, which is not delayed), or remove "
+    "preempt_delay.",
+    unproven="The address does move, after the delay; the properties only ask whether it "
+    "moves at all.",
+)
+
+
+def preempt_delay_with_weight(estate: Estate) -> Iterator[Finding]:
+    """preempt_delay on a node that should take over from one with weights."""
+    for router in estate.routers:
+        for member in router:
+            delay = priority.preempt_delay_in_force(member.node, member.instance)
+            found = _weighted_elsewhere(router, member) if delay else None
+            if found:
+                other, track = found
+                yield member.finding(
+                    PREEMPT_DELAY_WITH_WEIGHT,
+                    f"when {track.check} fails on {other}, {member} waits {delay:g} s (its "
+                    "preempt_delay) before it takes the address; the service is down meanwhile",
+                    f"Set the weight of {track.check} to 0 on all nodes, or remove preempt_delay "
+                    f"on {member}.",
+                    "preempt_delay",
+                )
+
+
+PREEMPT_DELAY_WITH_NOPREEMPT = Rule(
+    "preempt-delay-with-nopreempt",
+    Severity.WARNING,
+    harm="A node that never preempts has nothing to delay: the daemon drops preempt_delay.",
+    example="nopreempt\npreempt_delay 60",
+    fix="Remove preempt_delay, or remove nopreempt.",
+)
+
+
+def preempt_delay_with_nopreempt(estate: Estate) -> Iterator[Finding]:
+    """preempt_delay that has nothing to delay."""
+    for member in estate.members:
+        nopreempt = priority.nopreempt_in_force(member.node, member.instance)
+        if nopreempt and member.instance.preempt_delay:
+            yield member.finding(
+                PREEMPT_DELAY_WITH_NOPREEMPT,
+                f"{member} has nopreempt, so its preempt_delay is dropped",
+                "",
+                "preempt_delay",
+            )
+
+
+PRIORITY_RANGE = Rule(
+    "priority-range",
+    Severity.ERROR,
+    harm="The daemon does not accept the priority and runs with 100, whatever was meant.",
+    example="priority 256",
+    fix="Use a number from 1 to 254.",
+    unproven="100 can happen to keep the order of the nodes.",
+)
+
+
+def priority_range(estate: Estate) -> Iterator[Finding]:
+    """A priority outside 1 to 255."""
+    for member in estate.members:
+        value = member.instance.priority
+        if not priority.LOWEST <= value <= priority.OWNER:
+            yield member.finding(
+                PRIORITY_RANGE,
+                f"priority {value} is not accepted; {member} runs with {priority.DEFAULT}",
+                f"Use {priority.HIGHEST if value > priority.OWNER else priority.LOWEST}, or any "
+                "other number from 1 to 254.",
+                "priority",
+            )
+
+
+VRID_RANGE = Rule(
+    "vrid-range",
+    Severity.ERROR,
+    harm="Without a virtual_router_id from 1 to 255 the instance does not run at all.",
+    example="virtual_router_id 0",
+    fix="Use a number from 1 to 255, the same on all nodes.",
+    unproven="An instance that does not run is no part of the search.",
+)
+
+
+def vrid_range(estate: Estate) -> Iterator[Finding]:
+    """A virtual_router_id outside 1 to 255."""
+    for member in estate.members:
+        value = member.instance.virtual_router_id
+        if not 1 <= value <= 255:
+            said = f"virtual_router_id {value} is not accepted" if value else "no virtual_router_id"
+            yield member.finding(
+                VRID_RANGE,
+                f"{said}: the instance does not run on {member}",
+                "",
+                "virtual_router_id",
+            )
+
+
+WEIGHT_RANGE = Rule(
+    "weight-range",
+    Severity.ERROR,
+    harm="The daemon replaces a weight outside -253 to 253 by one of its own choice.",
+    example="track_script {\n    chk_haproxy weight 254\n}",
+    fix="Use a weight from -253 to 253, or 0 for a fault.",
+    unproven="The weight that is used instead can be enough.",
+)
+
+
+def weight_range(estate: Estate) -> Iterator[Finding]:
+    """A weight outside -253 to 253."""
+    limit = priority.WEIGHT_LIMIT
+    for member in estate.members:
+        for track in member.written:
+            if abs(track.weight) > limit:
+                nearest = limit if track.weight > 0 else -limit
+                yield member.finding(
+                    WEIGHT_RANGE,
+                    f"weight {track.weight} of {track.check} is not accepted on {member}",
+                    f"Use {nearest}, or 0 if the failed check is to be a fault.",
+                    place_of(track),
+                )
+
+
+ADVERT_INT_RANGE = Rule(
+    "advert-int-range",
+    Severity.ERROR,
+    harm="The daemon does not accept the advert interval and uses another one, so failover "
+    "takes another time than planned.",
+    example="vrrp_version 2\nadvert_int 0.5",
+    fix="VRRP version 2 takes whole seconds from 1 to 255; version 3 takes 0.01 to 40.95 in "
+    "steps of 0.01.",
+    unproven="The address moves, only later than the number says.",
+)
+
+
+def advert_int_range(estate: Estate) -> Iterator[Finding]:
+    """An advert interval that the version cannot have."""
+    for member in estate.members:
+        instance = member.instance
+        value = instance.advert_int
+        if instance.version == 2:
+            fine = 1 <= value <= 255 and value == int(value)
+            fix = "Use a whole number from 1 to 255, or version 3 on all nodes."
+        else:
+            fine = 0.01 <= value <= 40.95 and abs(value * 100 - round(value * 100)) < 1e-6
+            fix = "Use a number from 0.01 to 40.95 with at most two decimals."
+        if not fine:
+            yield member.finding(
+                ADVERT_INT_RANGE,
+                f"VRRP version {instance.version} cannot have advert_int {value:g}; {member} uses "
+                f"{priority.advert_interval(instance):g}",
+                fix,
+                "advert_int",
+            )
+
+
+ADDRESS_OWNER_WITH_WEIGHT = Rule(
+    "address-owner-with-weight",
+    Severity.ERROR,
+    harm="At priority 255 the daemon removes weighted checks: their failure moves nothing.",
+    example="priority 255\ntrack_script {\n    chk_haproxy weight -50\n}",
+    fix="Use a priority of at most 254.",
+    breaks=NO_FAILOVER,
+    unless=OUTRANKED,
+)
+
+
+def address_owner_with_weight(estate: Estate) -> Iterator[Finding]:
+    """Weighted checks at priority 255."""
+    for member in estate.members:
+        if not priority.is_owner(member.instance):
+            continue
+        for track in member.unused():
+            if track.weight and is_defined(member, track):
+                yield member.finding(
+                    ADDRESS_OWNER_WITH_WEIGHT,
+                    f"{member} has priority 255, so {track.check} (weight {track.weight}) is "
+                    "removed; its failure moves nothing",
+                    f"Set the priority of {member} to 254 or less.",
+                    "priority",
+                )
+
+
+ADDRESS_OWNER_WITH_NOPREEMPT = Rule(
+    "address-owner-with-nopreempt",
+    Severity.WARNING,
+    harm="At priority 255 the daemon drops nopreempt: the node always takes the address back.",
+    example="priority 255\nnopreempt",
+    fix="Use a priority of at most 254.",
+)
+
+
+def address_owner_with_nopreempt(estate: Estate) -> Iterator[Finding]:
+    """nopreempt at priority 255."""
+    for member in estate.members:
+        if priority.is_owner(member.instance) and member.instance.nopreempt:
+            yield member.finding(
+                ADDRESS_OWNER_WITH_NOPREEMPT,
+                f"at priority 255 {member} always takes the address; nopreempt is dropped",
+                "",
+                "nopreempt",
+            )
+
+
+WEIGHTED_SCRIPT_IN_SYNC_GROUP = Rule(
+    "weighted-script-in-sync-group",
+    Severity.ERROR,
+    harm="Weighted checks of a sync group's member are removed: their failure moves nothing.",
+    example="vrrp_sync_group G1 { group { VI_1 } }\n"
+    "vrrp_instance VI_1 { track_script { chk_haproxy weight -50 } }",
+    fix="Set the weight to 0, or take the instance out of the sync group.",
+    breaks=NO_FAILOVER,
+    unless=OUTRANKED,
+)
+
+
+def weighted_script_in_sync_group(estate: Estate) -> Iterator[Finding]:
+    """Weighted checks of a sync group's member."""
+    for member in estate.members:
+        group = priority.sync_group_of(member.node, member.instance)
+        if group is None or group.tracking_weight or priority.is_owner(member.instance):
+            continue
+        for track in member.unused():
+            if track.weight and is_defined(member, track):
+                yield member.finding(
+                    WEIGHTED_SCRIPT_IN_SYNC_GROUP,
+                    f"{member.instance.name} is in sync group {group.name}, so {track.check} "
+                    f"(weight {track.weight}) is removed on {member}; its failure moves nothing",
+                    f"Set the weight of {track.check} to 0, or take {member.instance.name} out of "
+                    f"{group.name}.",
+                    place_of(track),
+                )
+
+
+POSITIVE_FILE_WEIGHT = Rule(
+    "positive-file-weight",
+    Severity.WARNING,
+    harm="A tracked file adds its value times the weight: a file that says 1 for failure "
+    "makes the failing node stronger. A track_file without a weight has weight 1.",
+    example="track_file {\n    haproxy_down\n}",
+    fix="Write weight 0 (a value other than 0 is a fault) or a negative weight.",
+)
+
+
+def positive_file_weight(estate: Estate) -> Iterator[Finding]:
+    """A tracked file whose value raises the priority."""
+    for member in estate.members:
+        for track in member.counting:
+            sign = -1 if track.reverse else 1
+            if track.kind is CheckKind.FILE and track.weight * sign > 0:
+                yield member.finding(
+                    POSITIVE_FILE_WEIGHT,
+                    f"a 1 in the file of {track.check} adds {track.weight * sign} to the priority "
+                    f"of {member}",
+                    f"If 1 means failure, write weight 0, or weight {-track.weight}.",
+                    place_of(track),
+                )
+
+
+RULES: dict[Rule, Judge] = {
+    NOPREEMPT_WITH_WEIGHT: nopreempt_with_weight,
+    WEIGHT_BELOW_GAP: weight_below_gap,
+    WEIGHT_CLAMPED: weight_clamped,
+    EQUAL_PRIORITY: equal_priority,
+    NOPREEMPT_CLEARED_BY_MASTER: nopreempt_cleared_by_master,
+    PREEMPT_DELAY_WITH_WEIGHT: preempt_delay_with_weight,
+    PREEMPT_DELAY_WITH_NOPREEMPT: preempt_delay_with_nopreempt,
+    PRIORITY_RANGE: priority_range,
+    VRID_RANGE: vrid_range,
+    WEIGHT_RANGE: weight_range,
+    ADVERT_INT_RANGE: advert_int_range,
+    ADDRESS_OWNER_WITH_WEIGHT: address_owner_with_weight,
+    ADDRESS_OWNER_WITH_NOPREEMPT: address_owner_with_nopreempt,
+    WEIGHTED_SCRIPT_IN_SYNC_GROUP: weighted_script_in_sync_group,
+    POSITIVE_FILE_WEIGHT: positive_file_weight,
+}

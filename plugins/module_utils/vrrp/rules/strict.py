@@ -1,0 +1,65 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Strict mode."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from .. import priority
+from ..estate import Estate, Judge
+from ..findings import Finding, Rule, Severity
+
+STRICT_NO_ACCEPT = Rule(
+    "strict-no-accept",
+    Severity.ERROR,
+    harm="In strict mode the firewall drops what is sent to the address: it moves, and nobody "
+    "can reach it.",
+    example="global_defs {\n    vrrp_strict\n}",
+    fix="Remove vrrp_strict, or write accept in the instance (VRRP version 3).",
+    unproven="The address is on the right node; it does not answer there.",
+)
+
+
+def strict_no_accept(estate: Estate) -> Iterator[Finding]:
+    """Strict mode, in which the address does not answer."""
+    for member in estate.members:
+        instance = member.instance
+        accepts = priority.is_owner(instance) or (instance.accept and instance.version == 3)
+        if instance.strict_mode and not accepts:
+            yield member.finding(
+                STRICT_NO_ACCEPT,
+                f"strict mode on {member}: packets to the address are dropped",
+                "",
+                "strict_mode",
+            )
+
+
+STRICT_UNICAST = Rule(
+    "strict-unicast",
+    Severity.ERROR,
+    harm="Strict mode does not allow unicast: the instance is refused on any interface that "
+    "could do multicast.",
+    example="vrrp_strict\nunicast_peer {\n    192.0.2.12\n}",
+    fix="Remove vrrp_strict.",
+    unproven="An instance that is refused is no part of the search.",
+)
+
+
+def strict_unicast(estate: Estate) -> Iterator[Finding]:
+    """Strict mode with unicast."""
+    for member in estate.members:
+        if member.instance.strict_mode and member.peers:
+            yield member.finding(
+                STRICT_UNICAST,
+                f"strict mode with unicast on {member}: the instance is refused",
+                "",
+                "strict_mode",
+            )
+
+
+RULES: dict[Rule, Judge] = {
+    STRICT_NO_ACCEPT: strict_no_accept,
+    STRICT_UNICAST: strict_unicast,
+}

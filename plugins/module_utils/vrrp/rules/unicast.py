@@ -1,0 +1,160 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who speaks to whom: lists of unicast peers."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from ..estate import Estate, Judge, differing, names_of, others, values_said
+from ..findings import Finding, Rule, Severity
+from ..hearing import plain_address
+from ..pairs import DUAL_MASTER
+from ..words import listed
+
+UNICAST_NO_PEERS = Rule(
+    "unicast-no-peers",
+    Severity.ERROR,
+    harm="Unicast without a peer falls back to multicast, which many networks drop: then "
+    "every node is master.",
+    example="unicast_src_ip 192.0.2.11\nunicast_peer {\n}",
+    fix="List every other node's address in unicast_peer.",
+    unproven="Where multicast works, or every node falls back, the address still moves.",
+)
+
+
+def unicast_no_peers(estate: Estate) -> Iterator[Finding]:
+    """Unicast that falls back to multicast."""
+    for router in estate.routers:
+        for member in router:
+            instance = member.instance
+            meant = instance.unicast_peer is not None or instance.unicast_src_ip is not None
+            if meant and not instance.unicast_peer:
+                peers = [other.source for other in others(router, member) if other.source]
+                yield member.finding(
+                    UNICAST_NO_PEERS,
+                    f"{member} has no unicast peer, so it falls back to multicast",
+                    f"Write unicast_peer {{ {' '.join(peers)} }} on {member}." if peers else "",
+                    "unicast_peer",
+                    "unicast_src_ip",
+                )
+
+
+UNICAST_SELF = Rule(
+    "unicast-self",
+    Severity.WARNING,
+    harm="The node sends its adverts to itself: useless traffic, and a sign that one peer "
+    "list was copied to every node.",
+    example="unicast_src_ip 192.0.2.11\nunicast_peer {\n    192.0.2.11\n}",
+    fix="Remove the node's own address from unicast_peer.",
+)
+
+
+def unicast_self(estate: Estate) -> Iterator[Finding]:
+    """A node that is its own peer."""
+    for member in estate.members:
+        own = {member.source, plain_address(member.node.address)} - {""}
+        for address in sorted(own & member.peers):
+            yield member.finding(
+                UNICAST_SELF,
+                f"{address} is {member} itself",
+                f"Remove {address} from unicast_peer on {member}.",
+                "unicast_peer",
+            )
+
+
+UNICAST_PEER_ASYMMETRY = Rule(
+    "unicast-peer-asymmetry",
+    Severity.ERROR,
+    harm="A node that is in no peer list of the master hears nothing and becomes master too.",
+    example="lb1: unicast_peer { 192.0.2.12 }\nlb2: unicast_peer { 192.0.2.13 }",
+    fix="Let every node list every other node of the instance.",
+    breaks=DUAL_MASTER,
+)
+
+
+def unicast_peer_asymmetry(estate: Estate) -> Iterator[Finding]:
+    """A node that another one does not speak to."""
+    for router in estate.routers:
+        for member in router:
+            if not member.peers:
+                continue
+            forgotten = [
+                other
+                for other in others(router, member)
+                if other.peers
+                and other.source
+                and member.peers.isdisjoint({other.source, plain_address(other.node.address)})
+            ]
+            if forgotten:
+                yield member.finding(
+                    UNICAST_PEER_ASYMMETRY,
+                    f"{member} does not list {names_of(forgotten)} as a peer: while {member} is "
+                    f"master, {names_of(forgotten)} hears nothing and becomes master too",
+                    f"Add {listed([other.source for other in forgotten])} to unicast_peer on "
+                    f"{member}.",
+                    "unicast_peer",
+                )
+
+
+UNICAST_UNKNOWN_PEER = Rule(
+    "unicast-unknown-peer",
+    Severity.WARNING,
+    harm="A peer is no node of the cluster: a stale address, or a node that was not given.",
+    example="lb1: unicast_peer { 192.0.2.12 192.0.2.99 }\nlb2 has 192.0.2.12",
+    fix="Remove the address, or give the configuration of its node too.",
+)
+
+
+def unicast_unknown_peer(estate: Estate) -> Iterator[Finding]:
+    """A peer that is no node of the cluster."""
+    if len(estate.cluster.nodes) < 2:
+        return
+    for member in estate.members:
+        unknown = sorted(member.peers - estate.own_addresses.keys())
+        # Without everybody's address there is nothing to compare with.
+        if unknown and all(other.source for other in estate.members):
+            yield member.finding(
+                UNICAST_UNKNOWN_PEER,
+                f"{listed(unknown)} is a peer of {member}, but the address of no node given here",
+                "",
+                "unicast_peer",
+            )
+
+
+UNICAST_MISMATCH = Rule(
+    "unicast-mismatch",
+    Severity.ERROR,
+    harm="One node speaks unicast, another multicast: they reject each other's adverts, and "
+    "both become master.",
+    example="lb1: unicast_peer { 192.0.2.12 }\nlb2: no unicast_peer",
+    fix="Use unicast_peer on all nodes, or on none.",
+    breaks=DUAL_MASTER,
+)
+
+
+def unicast_mismatch(estate: Estate) -> Iterator[Finding]:
+    """Unicast on one node, multicast on another."""
+    for router in estate.routers:
+        found = differing(router, lambda member: "unicast" if member.peers else "multicast")
+        if found:
+            silent = found["multicast"][0]
+            peers = [m.source for m in others(router, silent) if m.source]
+            yield silent.finding(
+                UNICAST_MISMATCH,
+                f"the adverts are {values_said(found)}: they ignore each other, and each "
+                "becomes master",
+                f"Write unicast_peer {{ {' '.join(peers)} }} on {silent}." if peers else "",
+                "unicast_peer",
+                "interface",
+            )
+
+
+RULES: dict[Rule, Judge] = {
+    UNICAST_NO_PEERS: unicast_no_peers,
+    UNICAST_SELF: unicast_self,
+    UNICAST_PEER_ASYMMETRY: unicast_peer_asymmetry,
+    UNICAST_UNKNOWN_PEER: unicast_unknown_peer,
+    UNICAST_MISMATCH: unicast_mismatch,
+}

@@ -1,0 +1,131 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that is wrong with a cluster: the rules and the search, put together.
+
+Two kinds of findings meet here. *Properties* (``no-failover``, ``dual-master``) come from the
+search in ``explore``: it looks at every reachable state and returns the shortest events that lead
+to harm. *Causes* come from ``rules``: each looks at the configuration alone and says, with
+numbers, what to change. A property finding names the causes found in the same virtual router.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterable, Iterator, Sequence
+
+from .estate import Estate, Lines
+from .explore import Outcome, explore
+from .findings import Finding, Severity
+from .model import Cluster, ModelError
+from .rules.catalogue import CATALOGUE, JUDGES
+from .rules.checks import SCRIPT_UNDEFINED
+from .rules.properties import broken_properties
+from .rules.reading import SCRIPT_MISSING_COMMAND, SCRIPT_ORDER
+from .words import describe
+
+# What one judgement takes. Larger estates are judged in parts: routers do not touch each other.
+MOST_INSTANCES = 25_500
+MOST_NODES = 100
+MOST_CHECKS = 100
+MOST_MEMBERS = 100
+MOST_ADDRESSES = 1000
+
+_BREAKS = {rule.id: rule.breaks for rule in CATALOGUE.values()}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``validate`` found, worst first."""
+
+    findings: tuple[Finding, ...]
+    outcomes: tuple[Outcome, ...] = ()
+
+    def as_data(self) -> dict[str, object]:
+        """Findings and outcomes as the modules return them."""
+        return {
+            "findings": [item.as_data() for item in self.findings],
+            "outcomes": [
+                {
+                    "failures": [describe(event) for event in outcome.failures],
+                    "holders": {address: list(names) for address, names in outcome.holders},
+                }
+                for outcome in self.outcomes
+            ],
+        }
+
+    def as_text(self, least: Severity) -> str:
+        """The findings of at least this severity for a person to read, worst first."""
+        shown = [item for item in self.findings if item.severity.rank <= least.rank]
+        return "\n\n".join(map(_paragraph, shown))
+
+    def reaches(self, severity: Severity) -> bool:
+        """Whether a finding is at least this severe."""
+        return any(found.severity.rank <= severity.rank for found in self.findings)
+
+
+def _paragraph(found: Finding) -> str:
+    where = [found.node, found.instance, f"line {found.line}" if found.line else ""]
+    place = ", ".join(filter(None, where))
+    lines = [f"{found.severity.value}: {found.id}" + (f" ({place})" if place else "")]
+    lines.append("  " + found.message)
+    lines += [f"    {number}. {event}" for number, event in enumerate(found.trace, start=1)]
+    lines.append("  Fix: " + found.fix)
+    return "\n".join(lines)
+
+
+def validate(
+    cluster: Cluster, reading: Iterable[Finding] = (), lines: Lines | None = None
+) -> Report:
+    """Everything that is wrong with ``cluster``, and who holds what after which failures.
+
+    ``reading`` are the findings of whoever read it, ``lines`` where options stand: node name to
+    (block, keyword) to line, as ``keepalived_conf.Parsed.lines`` has it. Raises ModelError for a
+    cluster so large that the answer would not come within seconds.
+    """
+    _ask_of_instances(cluster)
+    estate = Estate(cluster, lines or {})
+    for router in estate.routers:
+        _ask_at_most(MOST_NODES, len(router), f"nodes that share {router[0].instance.name}")
+    causes = list(reading)
+    for judge in JUDGES:
+        causes.extend(judge(estate))
+    causes = list(_without_echoes(causes))
+    exploration = explore(cluster)
+    properties = broken_properties(estate, exploration, causes, _BREAKS)
+    return Report(_ordered([*properties, *causes]), exploration.outcomes)
+
+
+def _ask_of_instances(cluster: Cluster) -> None:
+    _ask_at_most(MOST_INSTANCES, sum(len(node.instances) for node in cluster.nodes), "instances")
+    for node in cluster.nodes:
+        for group in node.sync_groups:
+            where = f"of {group.name} on {node.name}"
+            _ask_at_most(MOST_MEMBERS, len(group.members), f"members {where}")
+        groups = sum(len(group.tracks) for group in node.sync_groups)
+        for instance in node.instances:
+            where = f"of {instance.name} on {node.name}"
+            _ask_at_most(MOST_CHECKS, len(instance.tracks) + groups, f"tracked checks {where}")
+            addresses = [*instance.virtual_ipaddress, *instance.virtual_ipaddress_excluded]
+            _ask_at_most(MOST_ADDRESSES, len(addresses), f"addresses {where}")
+
+
+def _ask_at_most(most: int, count: int, what: str) -> None:
+    if count > most:
+        raise ModelError(what, f"{count} are given; at most {most} can be judged together")
+
+
+def _without_echoes(found: Sequence[Finding]) -> Iterator[Finding]:
+    """A check that the daemon drops for a reason known from reading is not undefined as well."""
+    dropped = (SCRIPT_ORDER.id, SCRIPT_MISSING_COMMAND.id)
+    explained = {(item.node, item.line) for item in found if item.id in dropped}
+    for item in found:
+        if item.id != SCRIPT_UNDEFINED.id or (item.node, item.line) not in explained:
+            yield item
+
+
+def _ordered(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Worst first, properties before causes, then as the catalogue and the nodes are ordered."""
+    order = {rule_id: place for place, rule_id in enumerate(CATALOGUE)}
+    unique = dict.fromkeys(found)
+    return tuple(sorted(unique, key=lambda item: (item.severity.rank, order[item.id])))

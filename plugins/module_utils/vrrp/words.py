@@ -1,0 +1,111 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Events, traces and lists of names as sentences for a person."""
+
+from __future__ import annotations
+
+from typing import Iterable, Iterator, Sequence
+
+from .election import Election
+from .events import (
+    CheckFails,
+    CheckRecovers,
+    Event,
+    KeepalivedKilled,
+    KeepalivedStarts,
+    KeepalivedStops,
+    LinkCut,
+    LinkHealed,
+    NodeLost,
+    NodeReturns,
+)
+from .pairs import DUAL_MASTER, NEEDLESS_MOVE
+from .search import Path, holder_names
+from .units import Service
+
+_SENTENCES = {
+    KeepalivedStarts: "keepalived starts on {node}",
+    KeepalivedStops: "keepalived stops on {node}",
+    KeepalivedKilled: "keepalived is killed on {node}",
+    NodeLost: "{node} loses power",
+    NodeReturns: "{node} returns",
+    LinkCut: "the link of {node} is cut",
+    LinkHealed: "the link of {node} works again",
+}
+
+
+def describe(event: Event) -> str:
+    """The event as a sentence, without a full stop."""
+    if isinstance(event, CheckFails):
+        return f"{event.check} fails on {event.node}"
+    if isinstance(event, CheckRecovers):
+        return f"{event.check} passes again on {event.node}"
+    return _SENTENCES[type(event)].format(node=event.node)
+
+
+def trace_words(election: Election, path: Path, down: tuple[str, ...]) -> Iterator[str]:
+    """The path as sentences: what happens, and where the VIP is then."""
+    vip = _vip(path.service)
+    if down:
+        yield f"{listed(down)} {'is' if len(down) == 1 else 'are'} down"
+    holders = holder_names(election, path.service, path.states[0])
+    yield (
+        f"keepalived starts on {_in_turn(path.started)}; all is well; "
+        f"{listed(holders) or 'nobody'} {'hold' if len(holders) > 1 else 'holds'} {vip}"
+    )
+    moved = False
+    for event, state in zip(path.events, path.states[1:]):
+        yield describe(event)
+        now = holder_names(election, path.service, state)
+        moved = now != holders
+        if moved:
+            yield _movement(vip, holders, now)
+        holders = now
+    yield _verdict(path, vip, holders, moved or not path.events)
+
+
+def _movement(vip: str, before: tuple[str, ...], now: tuple[str, ...]) -> str:
+    if not now:
+        return f"nobody holds {vip}"
+    if len(before) == len(now) == 1:
+        return f"{vip} moves to {now[0]}"
+    return f"{vip} is on {listed(now)}"
+
+
+def _verdict(path: Path, vip: str, holders: tuple[str, ...], moved: bool) -> str:
+    first, second = path.pair
+    if path.kind == DUAL_MASTER:
+        return f"{first} and {second} both hold {vip}, and neither gives way"
+    if path.kind == NEEDLESS_MOVE:
+        return f"{vip} has left {first}, which is healthy"
+    if not holders:
+        return f"nobody holds {vip}; {second} is healthy"
+    verb = "is" if moved else "stays"
+    return f"{vip} {verb} on {listed(holders)}, which is unhealthy; {second} is healthy"
+
+
+def _vip(service: Service) -> str:
+    kind = "VIP" if len(service.addresses) == 1 else "VIPs"
+    return f"{kind} {listed(service.addresses)}"
+
+
+def _in_turn(names: Sequence[str]) -> str:
+    if len(names) < 4:
+        return ", then on ".join(names)
+    return f"{listed(names)}, in this order"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names as an enumeration: a, b and c."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter in front and a full stop."""
+    return text[:1].upper() + text[1:] + "."
+
+
+def dotted(version: Iterable[int]) -> str:
+    """A version as people write it: 2.2.7."""
+    return ".".join(map(str, version))
