@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.cluster import Installed, text_of
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings import (
     misspelt,
     note,
@@ -15,23 +16,42 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings impor
     traced,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import draft
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import read_request
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import installed_version
+
+
+def _typed(variables: dict, spec: dict) -> dict:
+    known = {option: value for option, value in variables.items() if option in spec}
+    checked = ArgumentSpecValidator(spec).validate(known)
+    if checked.error_messages:
+        raise AnsibleFilterError("; ".join(checked.error_messages))
+    return {
+        option: value for option, value in checked.validated_parameters.items() if value is not None
+    }
 
 
 def _keepalived_model(
     variables: dict, spec: dict, facts: dict, name: str, banner: str = "", inventory: tuple = ()
 ) -> dict:
-    known = {option: value for option, value in variables.items() if option in spec}
-    checked = ArgumentSpecValidator(spec).validate(known)
-    if checked.error_messages:
-        raise AnsibleFilterError("; ".join(checked.error_messages))
-    typed = {
-        option: value for option, value in checked.validated_parameters.items() if value is not None
-    }
+    typed = _typed(variables, spec)
     try:
         misspelt(inventory, spec)
-        return resolve(typed, facts, name, banner)
+        return resolve(typed, facts, name, installed_version(banner))
     except ModelError as error:
         raise AnsibleFilterError(spoken(str(error), {}, inventory)) from None
+
+
+def _keepalived_text(
+    template: str, variables: dict, spec: dict, model: dict, request: dict, **more: str
+) -> str:
+    asked = read_request(request)
+    plan = draft(asked)
+    (node,) = [node for node in plan.cluster.nodes if node.name == model["name"]]
+    settings = _typed(variables, spec)
+    return text_of(
+        node, plan, asked, settings, model, template=template, installed=Installed(), **more
+    )
 
 
 def _keepalived_request(models: list) -> dict:
@@ -54,5 +74,6 @@ class FilterModule:
             "keepalived_request": _keepalived_request,
             "keepalived_note": note,
             "keepalived_spoken": _keepalived_spoken,
+            "keepalived_text": _keepalived_text,
             "keepalived_traced": traced,
         }

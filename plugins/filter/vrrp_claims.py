@@ -8,7 +8,7 @@ import dataclasses
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.claims import claims
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import ConfError
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.lines import ConfError
 
 
 def _vrrp_claims(text: str, running: list | None = None) -> list:

@@ -149,13 +149,16 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import dump
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import (
-    ConfError,
-    parse,
-    parse_tree,
-)
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.lines import ConfError
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.tree import parse_tree
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import CheckKind
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.structured import node_data
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import (
+    TMPDIR_SINCE,
+    installed_version,
+    numbers,
+)
 
 # How a dump is asked for: the name of its signal (keepalived --signum), its file, the keyword of
 # global_defs that names another, what reads it.
@@ -219,7 +222,7 @@ def listens_to(pid, number):
 
 def temporary_directory(pid, version):
     """Return where a keepalived puts temporary files. Before 2.2.5 it asked no environment."""
-    if version and tuple(map(int, version.split("."))) < (2, 2, 5):
+    if version and numbers(version) < TMPDIR_SINCE:
         return TMP
     with open(f"/proc/{pid}/environ", "rb") as file:
         settings = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
@@ -453,7 +456,7 @@ def gather(module):
     """Return what the module returns."""
     keepalived = module.get_bin_path("keepalived")
     banner = "".join(module.run_command([keepalived, "--version"])[1:]) if keepalived else ""
-    version = dump.version(banner)
+    version = installed_version(banner)
     node, statements = read_configuration(module)
     pid = find_daemon()
     if node and not node.instances:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, FrozenSet, Mapping
 
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived import reader
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.configuration import (
+    context,
+    render,
+)
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election, events, hearing
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Check,
@@ -19,9 +22,12 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Node,
 )
 
+from . import REPOSITORY
 from .cases import Case
 from .daemon import Daemon
 from .lab import Lab, LabError
+
+TEMPLATE = REPOSITORY / "roles/keepalived/templates/keepalived.conf.j2"
 
 # How often an instance may go on changing before it counts as never settling, in quiet periods.
 RESTLESS = 6
@@ -135,13 +141,13 @@ def run(case: Case, daemon: Daemon, keep: bool = False) -> Outcome:
 
 
 def configuration(node: Node, directory: Path) -> str:
-    """The node's keepalived.conf, its checks pointed at files in ``directory``."""
+    """The node's keepalived.conf, with checks that look at files in ``directory``."""
     checks = []
     for check in node.checks:
         flag = str(_flag(directory, node.name, check.name))
         command = "/usr/bin/test -e " + flag if check.kind is CheckKind.SCRIPT else flag
         checks.append(dataclasses.replace(check, command=command))
-    return reader.render(dataclasses.replace(node, checks=tuple(checks)))
+    return render(TEMPLATE.read_text(), context(dataclasses.replace(node, checks=tuple(checks))))
 
 
 def _flag(directory: Path, node: str, check: str) -> Path:

@@ -16,7 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..vrrp.model import Instance
-from .reader import ConfError, Statement, parse, parse_tree
+from .lines import ConfError
+from .reader import parse
+from .tree import Statement, parse_tree
 
 # Read once, when keepalived starts. SNMP's agent is started only then, and D-Bus's name taken.
 _AT_START = frozenset(

@@ -14,7 +14,8 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator
 
-from .reader import ConfError, Statement, parse_tree, shell_words
+from .lines import ConfError
+from .tree import Statement, parse_tree, shell_words
 
 # keepalived 2.2.7 ends itself by SIGTERM when it comes to look at a script that somebody other
 # than root is to run; mended in 2.2.8 (acassen/keepalived issues 2587 and 2617). A shell reports

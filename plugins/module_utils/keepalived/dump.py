@@ -216,9 +216,3 @@ def without_passwords(node: Node) -> Node:
             for instance in node.instances
         ),
     )
-
-
-def version(text: str) -> str:
-    """``2.2.7`` of what ``keepalived --version`` prints; empty where it names none."""
-    found = re.search(r"Keepalived v(\d+(?:\.\d+)+)", text)
-    return found.group(1) if found else ""

@@ -15,10 +15,11 @@ import re
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..network.addresses import vip_interface
-from ..vrrp import options
+from ..vrrp import options, versions
 from ..vrrp.model import ModelError
 from .keywords import KEYWORDS, OTHER_BLOCKS
-from .reader import ConfError, Statement, parse_tree
+from .lines import ConfError
+from .tree import Statement, parse_tree
 
 Settings = Mapping[str, Any]
 
@@ -41,25 +42,12 @@ SECRET_KEYWORDS = {
     "auth_hmac": "keepalived_auth_hmac",
 }
 # Where a set variable needs a newer keepalived than Debian 11 has.
-SINCE = {"keepalived_auth_hmac": (2, 4, 0)}
-UNICAST_VMAC_SINCE = MULTICAST_IPV6_SINCE = (2, 2, 0)
-# What a host's distribution would install: (distribution, major version) or whole version.
-DISTRIBUTED = {
-    ("Debian", "11"): "2.1.5",
-    ("Debian", "12"): "2.2.7",
-    ("Debian", "13"): "2.3.3",
-    ("Ubuntu", "20.04"): "2.0.19",
-    ("Ubuntu", "22.04"): "2.2.4",
-    ("Ubuntu", "24.04"): "2.2.8",
-}
-# An unknown distribution is treated as the oldest that is known to work.
-OLDEST = "2.1.5"
+SINCE = {"keepalived_auth_hmac": versions.AUTH_HMAC_SINCE}
 # IFNAMSIZ of Linux, without the final NUL.
 LONGEST_INTERFACE = 15
 MOST_SECONDS = 1000
 AUTH_PASS = 8
 
-_BANNER = re.compile(r"Keepalived v(\d+(?:\.\d+){1,3})")
 _SHELL = re.compile(r"[|&;<>`$*?()]")
 _PASSWORD = re.compile(r"""[^\s{}"'#!$@~\\\0]+""")
 _MAIL = re.compile(r"[^\s\"{}#!@]+@[^\s\"{}#!@]+")
@@ -70,20 +58,20 @@ _TOP = frozenset(KEYWORDS) | OTHER_BLOCKS | {"include"}
 
 
 def resolve(
-    settings: Settings, facts: Mapping[str, Any], name: str, banner: str = ""
+    settings: Settings, facts: Mapping[str, Any], name: str, installed: str = ""
 ) -> dict[str, Any]:
     """What one host's variables ask for.
 
     ``settings`` are the variables {name: value} with their types, ``facts`` the host's
-    ``ansible_facts``, ``name`` its name, ``banner`` what ``keepalived --version`` printed there.
+    ``ansible_facts``, ``name`` its name, ``installed`` the version of its keepalived, if any.
 
     Returns ``name``, ``links`` (its interface and address for each VIP), ``version`` (its
     keepalived), ``addresses`` (all virtual ones), ``programs`` (what has to be on the host, and
     the variables that name it), ``request`` (what is asked of the plan, the same on all hosts),
     and for the template ``settings`` (without those that hold passwords), ``garp`` (pairs of
-    keyword and value) and ``vips`` (what there is to print for each VIP).
+    keyword and value), ``mail`` and ``vips`` (what there is to print for each VIP).
     """
-    version = _version(settings, facts, banner)
+    version = _version(settings, facts, installed)
     _since(settings, version)
     _authentication(settings)
     _seconds(settings)
@@ -113,6 +101,7 @@ def resolve(
             for name in GARP
             if settings.get(name) is not None
         ],
+        "mail": _mail_to_print(settings, str(facts.get("fqdn") or name)),
         "vips": [
             _vip(f"keepalived_vips[{index}]", vip, settings, link["interface"], version)
             for index, (vip, link) in enumerate(zip(settings["keepalived_vips"], links))
@@ -246,20 +235,12 @@ def _raw_lines(settings: Settings) -> Iterator[tuple[str, str]]:
 # --- keepalived's version -------------------------------------------------------------------------
 
 
-def _version(settings: Settings, facts: Mapping[str, Any], banner: str) -> str:
+def _version(settings: Settings, facts: Mapping[str, Any], installed: str) -> str:
     given = settings.get("keepalived_version")
     if given:
         options.version("keepalived_version", given)
         return str(given)
-    installed = _BANNER.search(banner)
-    if installed:
-        return installed.group(1)
-    distribution = str(facts.get("distribution", ""))
-    for release in ("distribution_major_version", "distribution_version"):
-        known = DISTRIBUTED.get((distribution, str(facts.get(release, ""))))
-        if known:
-            return known
-    return OLDEST
+    return installed or versions.distributed_version(facts)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -397,6 +378,19 @@ def _mail(settings: Settings) -> None:
         options.word(f"{where}.smtp_helo_name", mail["smtp_helo_name"])
     if mail.get("smtp_connect_timeout") is not None:
         options.integer(f"{where}.smtp_connect_timeout", mail["smtp_connect_timeout"], 1, 3600)
+
+
+def _mail_to_print(settings: Settings, host: str) -> dict[str, Any] | None:
+    mail = settings.get("keepalived_mail")
+    if not mail:
+        return None
+    return {
+        "notification_email": mail["notification_email"],
+        "notification_email_from": mail.get("notification_email_from") or f"keepalived@{host}",
+        "smtp_server": mail["smtp_server"],
+        "smtp_helo_name": mail.get("smtp_helo_name"),
+        "smtp_connect_timeout": mail.get("smtp_connect_timeout"),
+    }
 
 
 # --- commands -------------------------------------------------------------------------------------
@@ -564,7 +558,7 @@ def _vip(
     for key in NOTIFY:
         _hook(f"{where}.{key}", vip.get(key) or "")
     _vmac(where, vip, multicast, version)
-    if multicast and ":" in vip["address"] and _numbers(version) < MULTICAST_IPV6_SINCE:
+    if multicast and ":" in vip["address"] and _numbers(version) < versions.MULTICAST_IPV6_SINCE:
         raise ModelError(
             "keepalived_multicast",
             f"needs keepalived 2.2 or newer for {vip['address']}, and this host has {version}, "
@@ -576,10 +570,8 @@ def _vip(
         "use_vmac": use_vmac,
         "vmac_interface": vip.get("vmac_interface") or "",
         "vmac_xmit_base": use_vmac and (not multicast or bool(vip.get("vmac_xmit_base"))),
-        **{
-            key: list(vip.get(key) or [])
-            for key in ("virtual_routes", "virtual_rules", "track_interface", "extra")
-        },
+        **{key: list(vip.get(key) or []) for key in ("virtual_routes", "virtual_rules", "extra")},
+        "interfaces": list(vip.get("track_interface") or []),
         **{key: vip.get(key) or settings[f"keepalived_{key}"] for key in NOTIFY},
     }
 
@@ -596,7 +588,7 @@ def _vmac(where: str, vip: Settings, multicast: bool, version: str) -> None:
         _interface_name(f"{where}.vmac_interface", vip["vmac_interface"])
     if multicast:
         return
-    if _numbers(version) < UNICAST_VMAC_SINCE:
+    if _numbers(version) < versions.UNICAST_VMAC_SINCE:
         raise ModelError(
             f"{where}.use_vmac",
             f"needs keepalived 2.2 or newer where adverts are unicast, and this host has "

@@ -30,22 +30,16 @@ that one allows; the others share ``failover_budget``, and one way to be polled.
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Iterator, Sequence
+from typing import Any, Iterator, Sequence
 
-from . import priority
+from . import priority, versions
 from .findings import Finding, Severity
 from .model import Check, CheckKind, Cluster, Instance, ModelError, Node, SyncGroup, Track
-from .request import (
-    ROUTER_IDS,
-    Mode,
-    Preempt,
-    RankedCheck,
-    Request,
-)
+from .request import Mode, Preempt, RankedCheck, Request
+from .router_ids import router_ids
 from .structured import check_data, instance_data, track_data
 from .timing import EVENT, Span, clean_stop, polled, silence
 from .validate import Report, validate
@@ -53,8 +47,6 @@ from .validate import Report, validate
 TOP_PRIORITY = priority.HIGHEST
 #: Seconds. With adverts closer together, a CPU that stalls soon looks like a lost node.
 STURDY_ADVERT = 0.1
-#: keepalived runs scripts several times a second from this version on.
-FRACTIONS_SINCE = (2, 3, 2)
 
 
 @dataclass(frozen=True)
@@ -138,7 +130,13 @@ class Plan:
     checks: tuple[CheckPlan, ...]
     report: Report
 
-    def as_data(self) -> dict[str, object]:
+    @property
+    def slowest(self) -> float:
+        """The longest bound there is, in seconds."""
+        checks = (bound for item in self.checks for bound in (item.by_event, item.by_poll))
+        return max(bound or 0.0 for bound in (*asdict(self.bounds).values(), *checks))
+
+    def as_data(self) -> dict[str, Any]:
         """The plan as ``vrrp_plan`` returns it."""
         defined = [item for check in self.checks for item in check.as_data()]
         return {
@@ -186,13 +184,18 @@ def _proven(plan: Plan, request: Request) -> Plan:
     report = validate(plan.cluster)
     if report.reaches(Severity.ERROR):
         raise ModelError("plan", f"does not hold, please report it: {report.findings[0].message}")
+    found = unwished(report.findings, request)
+    return replace(plan, report=replace(report, findings=plan.report.findings + found))
+
+
+def unwished(findings: Sequence[Finding], request: Request) -> tuple[Finding, ...]:
+    """The findings without those that say what the request asks for."""
     wished = set()
     if request.preempt is Preempt.PREFERRED:
         wished.add("needless-move")
     if request.mode is Mode.KILL:
         wished.add("no-check")
-    found = tuple(item for item in report.findings if item.id not in wished)
-    return replace(plan, report=replace(report, findings=plan.report.findings + found))
+    return tuple(item for item in findings if item.id not in wished)
 
 
 # --- who is preferred ----------------------------------------------------------------------
@@ -243,59 +246,6 @@ def _orders(request: Request) -> list[list[int]]:
     ]
     orders = spread(len(request.nodes), len(slots))
     return [orders[place] for place in places]
-
-
-def derived_router_id(address: str) -> int:
-    """A router id from 1 to 255 that depends on nothing but the address."""
-    digest = hashlib.sha256(ipaddress.ip_interface(address).ip.packed).digest()
-    return int.from_bytes(digest, "big") % ROUTER_IDS + 1
-
-
-def _router_ids(request: Request) -> list[int]:
-    """A router id for each address: the given one, or the next free one from the derived one."""
-    used = dict.fromkeys(request.taken_virtual_router_ids, "among taken_virtual_router_ids")
-    given: dict[int, list[int]] = {}
-    for index, vip in enumerate(request.vips):
-        if vip.virtual_router_id is None:
-            continue
-        sharing = given.setdefault(vip.virtual_router_id, [])
-        shared = [other for other in sharing if not _may_share(request, other, index)]
-        whose = f"that of vips[{shared[0]}]" if shared else ""
-        if not sharing:
-            whose = used.get(vip.virtual_router_id, "")
-        if whose:
-            raise ModelError(
-                f"vips[{index}].virtual_router_id",
-                f"{vip.virtual_router_id} is {whose} too; write another, or leave it out to have "
-                "one derived",
-            )
-        sharing.append(index)
-        used.setdefault(vip.virtual_router_id, f"that of vips[{index}]")
-    router_ids = []
-    for index, vip in enumerate(request.vips):
-        router_id = vip.virtual_router_id
-        if router_id is None:
-            if len(used) == ROUTER_IDS:
-                raise ModelError(
-                    "vips",
-                    f"no router id is left for vips[{index}], all {ROUTER_IDS} are taken; give "
-                    "fewer addresses, or fewer taken_virtual_router_ids",
-                )
-            router_id = derived_router_id(vip.address)
-            while router_id in used:
-                router_id = router_id % ROUTER_IDS + 1
-            used[router_id] = f"that of vips[{index}]"
-        router_ids.append(router_id)
-    return router_ids
-
-
-def _may_share(request: Request, one: int, other: int) -> bool:
-    """Whether two addresses, given by index, may have one router id: they differ in family, or are
-    on two interfaces that are called the same on every node, as the validator tells them apart."""
-    if request.vips[one].family != request.vips[other].family:
-        return True
-    pairs = {(n.link(one).interface, n.link(other).interface) for n in request.nodes}
-    return len(pairs) == 1 and all(here and there and here != there for here, there in pairs)
 
 
 # --- how far a failed check takes a node down ----------------------------------------------
@@ -574,7 +524,7 @@ def _adverts(request: Request) -> Sequence[float]:
 def _polls(request: Request) -> Sequence[Poll]:
     """Ways to poll, the most desirable first: one failure alone should not move an address, and
     scripts should run rarely."""
-    fractions = request.keepalived_version >= FRACTIONS_SINCE
+    fractions = request.keepalived_version >= versions.FRACTIONS_SINCE
     polls = [
         Poll(interval, fall, deadline)
         for interval in ((1.0, 0.5, 0.25, 0.1) if fractions else (1.0,))
@@ -677,7 +627,7 @@ def _remedies(request: Request, bound: float, checks: Sequence[CheckPlan]) -> st
     remedies = [f"write at least {bound:g}"]
     if any(item.weight for item in checks):
         remedies.append("mode: fault" if request.mode is Mode.WEIGHT else "effect: fault")
-    if any(item.poll for item in checks) and request.keepalived_version < FRACTIONS_SINCE:
+    if any(item.poll for item in checks) and request.keepalived_version < versions.FRACTIONS_SINCE:
         remedies.append("use keepalived 2.3.2 or newer, which checks more than once a second")
     return ", or ".join(remedies)
 
@@ -687,7 +637,7 @@ def _remedies(request: Request, bound: float, checks: Sequence[CheckPlan]) -> st
 
 def _cluster(request: Request, ranks: _Ranks, timers: _Timers) -> Cluster:
     orders = _orders(request)
-    router_ids = _router_ids(request)
+    numbers = router_ids(request)
     defined = [
         (check, item.weight)
         for kind in (CheckKind.SCRIPT, CheckKind.FILE)
@@ -716,7 +666,7 @@ def _cluster(request: Request, ranks: _Ranks, timers: _Timers) -> Cluster:
             virtual_ipaddress=(vip.address, *vip.virtual_ipaddress),
             virtual_ipaddress_excluded=vip.virtual_ipaddress_excluded,
         )
-        for vip, router_id in zip(request.vips, router_ids)
+        for vip, router_id in zip(request.vips, numbers)
     ]
     return Cluster(
         tuple(

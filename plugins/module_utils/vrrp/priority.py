@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Mapping, Union
 
+from . import versions
 from .model import Check, CheckKind, Instance, Node, State, SyncGroup, Track
 
 OWNER = 255
@@ -29,10 +30,10 @@ Result = Union[bool, int, None]
 """What a check says: True or False (script, process, interface), the number in the file (file),
 or None for a script whose first run has not ended."""
 
-_KIND_SINCE = {CheckKind.PROCESS: (2, 0, 11), CheckKind.FILE: (2, 0, 0)}
-_REVERSE_SINCE = (2, 0, 18)
-_DOWN_TIMER_ADVERTS_SINCE = (2, 2, 3)
-_SECOND_GENERATION = (2, 0, 0)
+_KIND_SINCE = {
+    CheckKind.PROCESS: versions.TRACK_PROCESS_SINCE,
+    CheckKind.FILE: versions.TRACK_FILE_SINCE,
+}
 
 
 def clamp(total: int) -> int:
@@ -57,7 +58,10 @@ def sync_group_of(node: Node, instance: Instance) -> SyncGroup | None:
 
 def nopreempt_in_force(node: Node, instance: Instance) -> bool:
     """Whether ``nopreempt`` works. ``state MASTER`` clears it since 2.0.0; 255 always does."""
-    cleared = instance.state is State.MASTER and node.keepalived_version >= _SECOND_GENERATION
+    cleared = (
+        instance.state is State.MASTER
+        and node.keepalived_version >= versions.SECOND_GENERATION_SINCE
+    )
     return instance.nopreempt and not cleared and not is_owner(instance)
 
 
@@ -65,7 +69,10 @@ def preempt_delay_in_force(node: Node, instance: Instance) -> float:
     """The preempt delay that works, in seconds. ``state MASTER`` (since 2.0.0), ``vrrp_strict``,
     nopreempt and 255 reset it."""
     cleared = (
-        (instance.state is State.MASTER and node.keepalived_version >= _SECOND_GENERATION)
+        (
+            instance.state is State.MASTER
+            and node.keepalived_version >= versions.SECOND_GENERATION_SINCE
+        )
         or instance.strict_mode
         or instance.nopreempt
         or is_owner(instance)
@@ -77,14 +84,14 @@ def starts_as_master(node: Node, instance: Instance) -> bool:
     """Whether the instance begins as MASTER without listening first: an address owner that also
     says ``state MASTER``; either of the two in 1.4.5 and older."""
     wishes_it = instance.state is State.MASTER
-    if node.keepalived_version < _SECOND_GENERATION:
+    if node.keepalived_version < versions.SECOND_GENERATION_SINCE:
         return is_owner(instance) or wishes_it
     return is_owner(instance) and wishes_it
 
 
 def down_timer_adverts(node: Node, instance: Instance) -> int:
     """How many advert intervals of silence end in a takeover; always 3 before 2.2.3."""
-    if node.keepalived_version < _DOWN_TIMER_ADVERTS_SINCE:
+    if node.keepalived_version < versions.DOWN_TIMER_ADVERTS_SINCE:
         return 3
     return instance.down_timer_adverts
 
@@ -180,7 +187,7 @@ def _usable(node: Node, tracks: tuple[Track, ...]) -> tuple[Track, ...]:
 
 def _as_read(node: Node, track: Track) -> Track:
     weight = max(-WEIGHT_LIMIT, min(WEIGHT_LIMIT, track.weight))
-    reverse = track.reverse and node.keepalived_version >= _REVERSE_SINCE
+    reverse = track.reverse and node.keepalived_version >= versions.REVERSE_SINCE
     return Track(check=track.check, kind=track.kind, weight=weight, reverse=reverse)
 
 

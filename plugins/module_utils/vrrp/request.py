@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Mapping, Sequence, Union
 
-from . import options
+from . import options, versions
 from .model import ModelError
 
 MOST_NODES = 100
@@ -26,9 +26,6 @@ LOWEST_WEIGHT = -253
 LONGEST_PREEMPT_DELAY = 1000
 #: So many addresses fit into an advert whatever the version of keepalived.
 MOST_ADVERTISED = 20
-FILES_SINCE = (2, 0, 0)
-#: Sync groups have tracks of their own, and delays fractions of a second, from this version on.
-SECOND_GENERATION = (2, 0, 0)
 
 InterfaceAddress = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 
@@ -150,7 +147,7 @@ class Request:
     node_loss_budget: float = 4.0
     vrrp_version: int = 3
     taken_virtual_router_ids: tuple[int, ...] = ()
-    keepalived_version: tuple[int, ...] = (2, 2, 7)
+    keepalived_version: tuple[int, ...] = versions.ASSUMED
     priorities: tuple[int, ...] = ()
     preempt_delay: float = 0.0
     multicast: bool = False
@@ -188,7 +185,7 @@ def _supported(request: Request) -> None:
         )
     if request.multicast:
         _ask_for_interfaces(request)
-    if request.keepalived_version < FILES_SINCE:
+    if request.keepalived_version < versions.TRACK_FILE_SINCE:
         for index, check in enumerate(request.checks):
             if check.event and request.mode is not Mode.KILL:
                 raise ModelError(
@@ -196,7 +193,7 @@ def _supported(request: Request) -> None:
                     "needs the tracked files of keepalived 2.0.0 or newer; write false, or "
                     "mode: kill",
                 )
-    if request.keepalived_version < SECOND_GENERATION:
+    if request.keepalived_version < versions.SECOND_GENERATION_SINCE:
         _ask_for_little(request)
 
 

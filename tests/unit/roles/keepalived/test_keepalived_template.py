@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.cluster import (
+    Installed,
+    text_of,
+)
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings import (
     resolve,
@@ -20,43 +23,38 @@ ROOT = Path(__file__).parents[4]
 sys.path.append(str(ROOT / "tests/unit/plugins/module_utils/keepalived"))
 from test_keepalived_settings import facts, link, settings  # noqa: E402
 
-ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(ROOT / "roles/keepalived/templates"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701  it prints no HTML
+TEMPLATE = (ROOT / "roles/keepalived/templates/keepalived.conf.j2").read_text()
+INSTALLED = Installed(
+    script_user="checks",
+    record_state="/lib/record",
+    scripts={"haproxy": "/lib/haproxy", "backends": "/lib/backends"},
+    files={"haproxy_process": "/run/down", "maintenance": "/run/maintenance"},
 )
-NAMES = {
-    "ansible_managed": "Ansible managed",
-    "__keepalived_script_user": "checks",
-    "__keepalived_notify_user": "hooks",
-    "__keepalived_record_state": "/lib/record",
-    "__keepalived_files": {"haproxy_process": "/run/down", "maintenance": "/run/maintenance"},
-    "__keepalived_scripts": {"haproxy": "/lib/haproxy", "backends": "/lib/backends"},
-    "__keepalived_scripts_digest": "0123456789abcdef",
-}
 VIP, VIP6 = {"address": "192.0.2.100/24"}, {"address": "2001:db8::64/64"}
 
 
 def rendered(**given: Any) -> tuple[str, dict[str, Any]]:
     """The configuration of lb1 of two hosts, and its plan."""
-    asked = settings(**given)
+    asked = settings(**{"notify_user": "hooks", **given})
     hosts = {
         name: facts(link("eth0", f"192.0.2.{last}/24", f"2001:db8::{last}/64"), fqdn="lb.example")
         for name, last in (("lb1", 11), ("lb2", 12))
     }
-    models = {name: resolve(asked, host, name) for name, host in hosts.items()}
-    plan = make_plan(read_request(together(list(models.values())))).as_data()
-    text = ENVIRONMENT.get_template("keepalived.conf.j2").render(
-        **asked,
-        **NAMES,
-        inventory_hostname="lb1",
-        ansible_facts=hosts["lb1"],
-        __keepalived_model=models["lb1"],
-        __keepalived_plan=plan,
+    models = [resolve(asked, host, name) for name, host in hosts.items()]
+    request = read_request(together(models))
+    plan = make_plan(request)
+    text = text_of(
+        plan.cluster.nodes[0],
+        plan,
+        request,
+        asked,
+        models[0],
+        template=TEMPLATE,
+        installed=INSTALLED,
+        managed="Ansible managed",
+        digest="0123456789abcdef",
     )
-    return text, plan
+    return text, plan.as_data()
 
 
 EVERYTHING = {

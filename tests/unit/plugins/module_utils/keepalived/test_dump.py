@@ -163,14 +163,6 @@ def test_without_passwords() -> None:
     assert masked.instances[1] == node.instances[1]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("Keepalived v2.2.7 (01/16,2022)\n\nCopyright", "2.2.7"), ("sh: not found", "")],
-)
-def test_version(text: str, expected: str) -> None:
-    assert state.version(text) == expected
-
-
 # When the daemon was started and last started or reloaded; the file was written at 10.
 LOADED = {
     "started before": (5.0, 5.0, False),

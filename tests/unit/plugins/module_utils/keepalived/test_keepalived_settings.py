@@ -16,6 +16,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings impor
     traced,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import installed_version
 
 VIP = "192.0.2.100/24"
 VIP6 = "2001:db8::64/64"
@@ -86,7 +87,7 @@ def settings(**given: Any) -> dict[str, Any]:
 
 
 def model(host: dict[str, Any] | None = None, name: str = "lb1", **given: Any) -> dict[str, Any]:
-    return resolve(settings(**given), host or facts(), name, BANNER)
+    return resolve(settings(**given), host or facts(), name, installed_version(BANNER))
 
 
 def vip(**options: Any) -> list[dict[str, Any]]:
@@ -405,7 +406,8 @@ def test_links(host: dict[str, Any], given: dict[str, Any], links: list[tuple[st
 def test_version(banner: str, given: str, host: Any, version: str) -> None:
     keys = ("distribution", "distribution_major_version", "distribution_version")
     known = facts(**dict(zip(keys, host)))
-    assert resolve(settings(version=given), known, "lb1", banner)["version"] == version
+    resolved = resolve(settings(version=given), known, "lb1", installed_version(banner))
+    assert resolved["version"] == version
 
 
 def names(given: dict[str, Any]) -> list[str]:

@@ -26,12 +26,12 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import (
     Bounds,
     Plan,
     Poll,
-    derived_router_id,
     draft,
     make_plan,
     spread,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import Request, read_request
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.router_ids import derived_router_id
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.rules.catalogue import finding
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.structured import read_cluster
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.validate import Report
