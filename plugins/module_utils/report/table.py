@@ -1,0 +1,95 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A report as the lines that a run ends with. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from .cluster import TAKES_SESSIONS
+from .problems import SEVERITIES
+
+# What is left of a screen of 24 lines below a few VIPs.
+_MOST_PROBLEMS = 16
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def table(report: Mapping[str, Any]) -> list[str]:
+    """One line for each VIP, then one for each problem, the worst first."""
+    clusters: Mapping[str, Any] = report["clusters"]
+    prefixes = {name: f"{name}: " if len(clusters) > 1 else "" for name in clusters}
+    end = _moment(report["started"]) + report["seconds"]
+    lines = [
+        prefixes[name] + " | ".join(_about_vip(address, vip, cluster, end))
+        for name, cluster in clusters.items()
+        for address, vip in cluster["vips"].items()
+    ] or ["no virtual IP was proven"]
+    lines[-1] += f" | {report['seconds']:g} s"
+    problems = [
+        (SEVERITIES.index(problem["severity"]), prefixes[name] + _about_problem(problem, cluster))
+        for name, cluster in clusters.items()
+        for problem in cluster["problems"]
+    ]
+    told = [line for _rank, line in sorted(problems, key=lambda one: one[0])]
+    left_out = len(told) - _MOST_PROBLEMS
+    if left_out > 0:
+        told[_MOST_PROBLEMS:] = [f"and {left_out} more, in the report (-e mycat_ha_report=PATH)"]
+    return lines + told
+
+
+def _about_vip(
+    address: str, vip: Mapping[str, Any], cluster: Mapping[str, Any], end: float
+) -> Iterator[str]:
+    holders = " and ".join(vip["holders"] or vip["strangers"]) or "nobody"
+    silent = "" if vip["serves"] else ", DOES NOT SERVE"
+    yield f"VIP {address} on {holders}{_age(vip['since'], end)}{silent}"
+    yield f"standby {', '.join(vip['standby']) or 'none'}"
+    yield f"MyCats {_up(cluster)}/{len(cluster['mycats'])}"
+    if cluster["changed"] is not None:
+        yield _done(cluster["changed"])
+
+
+def _up(cluster: Mapping[str, Any]) -> int:
+    """How many MyCats take sessions from every HAProxy that was asked."""
+    seen = [mycat["seen"].values() for mycat in cluster["mycats"].values()]
+    return sum(bool(states) and all(one in TAKES_SESSIONS for one in states) for states in seen)
+
+
+def _done(changed: Mapping[str, list[str]]) -> str:
+    hosts: dict[str, list[str]] = {}
+    for host, done in changed.items():
+        for what in done:
+            hosts.setdefault(what, []).append(host)
+    told = "; ".join(f"{what} on {', '.join(names)}" for what, names in hosts.items())
+    return f"changed: {told}" if told else "nothing changed"
+
+
+def _about_problem(problem: Mapping[str, Any], cluster: Mapping[str, Any]) -> str:
+    # Redundancy that may be missing is a warning to whoever reads.
+    allowed = problem["severity"] == "degraded" and cluster["ok"]
+    severity = "WARNING" if allowed else problem["severity"].upper()
+    where = f"{severity} {problem['host']}".rstrip()
+    return f"{where}: {problem['what'].rstrip('.')}. {problem['fix']}"
+
+
+def _age(since: str | None, end: float) -> str:
+    if since is None:
+        return ""
+    try:
+        moment = _moment(since)
+    except ValueError:
+        return f" since {since}"
+    # The host's clock may be ahead of the controller's.
+    seconds = max(0, int(end - moment))
+    size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
+    clock = datetime.fromtimestamp(moment, timezone.utc)
+    shown = clock.strftime("%H:%M" if seconds < 86400 else "%Y-%m-%d %H:%M")
+    return f" since {shown} ({seconds // size} {unit})"
+
+
+def _moment(iso: str) -> float:
+    moment = datetime.fromisoformat(iso.replace("Z", "+00:00"))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
