@@ -242,8 +242,8 @@ def _why_silent(cluster: Cluster, view: View, holder: Host, reason: str) -> tupl
     if holder.answer(vip) == ANSWERED:
         return (
             f"{holder.name} itself gets one, so the network keeps it from the others",
-            f"Open port {vip.port} on {holder.name} and let {vip.address} pass {_FIREWALLS} (ARP or "
-            "port security, allowed address pairs).",
+            f"Open port {vip.port} on {holder.name} and let {vip.address} pass {_FIREWALLS} "
+            "(ARP or port security, allowed address pairs).",
         )
     return (
         "HAProxy has a MyCat that is UP",

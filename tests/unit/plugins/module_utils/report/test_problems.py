@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from faults import CASES
 from pair import VIP, broken, main, problem
@@ -27,3 +30,12 @@ def test_a_problem_is_named_with_its_fix(name: str) -> None:
 def test_every_kind_has_a_case() -> None:
     found = {one["kind"] for name in CASES for one in main(broken(*CASES[name][0]))["problems"]}
     assert found == {kind for _breaks, kind, *_rest in CASES.values()}
+
+
+def test_every_kind_is_documented_with_its_severities() -> None:
+    page = (Path(__file__).parents[5] / "docs/report.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `([a-z-]+)` \| ([a-z, ]+) \|", page, re.MULTILINE))
+    severities: dict[str, set[str]] = {}
+    for _breaks, kind, severity, *_rest in CASES.values():
+        severities.setdefault(kind, set()).add(severity)
+    assert documented == {kind: ", ".join(sorted(found)) for kind, found in severities.items()}

@@ -1,0 +1,87 @@
+#!/usr/bin/python
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: cluster_report
+short_description: Judge the clusters at the end of a run, and report
+version_added: 0.2.0
+description:
+  - Judges what M(mycat.ha.host_state) returned on the hosts against what the plan expects, and says
+    for each virtual IP whether it serves, where it is, and what is wrong, with what to do about it.
+  - Runs on the controller. It reads, for each host of the play, what the run left in its variables.
+    These are C(__mycat_ha_expected) (the plan's expectation), C(__mycat_ha_state) and
+    C(__mycat_ha_before) (the host's state now and at the start of the run), C(__mycat_ha_done) (a
+    list of what was done on it) and C(__mycat_ha_started) (seconds since 1970).
+options:
+  playbook:
+    description: Name of the playbook that reports.
+    type: str
+    required: true
+  report:
+    description:
+      - Path on the controller for the report as JSON; it has to end in C(.json).
+      - It is written in check mode, too.
+    type: path
+  fail:
+    description: Whether to fail where the report is not ok; the message is the report's lines then.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: It changes nothing on a host in any mode.
+  diff_mode:
+    support: none
+    description: There is nothing that it could change.
+notes:
+  - Give the task C(run_once).
+author:
+  - mycat.ha maintainers (@mycat-ha)
+"""
+
+EXAMPLES = r"""
+- name: Judge the clusters
+  mycat.ha.cluster_report:
+    playbook: site
+    report: "{{ mycat_ha_report | default(omit) }}"
+  register: proof
+  run_once: true
+"""
+
+RETURN = r"""
+ok:
+  description: >-
+    Whether every virtual IP serves and no redundancy is missing that may not be missing.
+  returned: always
+  type: bool
+settled:
+  description: Whether nothing is about to change by itself; if not, it is worth to look again.
+  returned: always
+  type: bool
+report:
+  description: The report; C(docs/report.md) of the collection tells what is in it.
+  returned: success
+  type: dict
+lines:
+  description: The report as text, a line for each virtual IP and for each problem.
+  returned: success
+  type: list
+  elements: str
+  sample: ["VIP 192.0.2.100 on lb2 since 02:13 (3 h) | standby lb1 | MyCats 2/2 | 9.8 s"]
+problems:
+  description: The problems of all clusters, each with its C(cluster).
+  returned: success
+  type: list
+  elements: dict
+new_problems:
+  description: >-
+    Those of the problems that are errors or degradations of what worked at the start of the run.
+  returned: success
+  type: list
+  elements: dict
+"""
