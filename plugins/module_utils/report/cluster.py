@@ -135,13 +135,13 @@ class Host:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster's hosts; ``others`` are all further hosts that were asked."""
+    """A cluster's hosts. ``owners`` are all asked hosts, of any cluster: {address: hosts}."""
 
     name: str
     vips: tuple[Vip, ...]
     load_balancers: tuple[Host, ...]
     mycats: tuple[Host, ...]
-    others: tuple[Host, ...]
+    owners: Mapping[str, list[Host]]
     allow_degraded: bool
     notes: tuple[str, ...]
 
@@ -196,9 +196,7 @@ def view(cluster: Cluster, vip: Vip) -> View:
     """What the hosts of ``cluster`` know of one virtual IP."""
     members = cluster.load_balancers
     holders = tuple(host for host in members if host.has(vip))
-    strangers = tuple(
-        host for host in (*cluster.mycats, *cluster.others) if host.has(vip) and host not in members
-    )
+    strangers = tuple(host for host in cluster.owners.get(vip.ip, ()) if host not in members)
     witnesses, silent = _witnesses(cluster, vip, holders)
     unseen = any(not host.reachable for host in members)
     held = len(holders) == 1 or (not holders and unseen)
@@ -252,17 +250,28 @@ def read_clusters(expected: Any, states: Any) -> tuple[Cluster, ...]:
     """
     hosts = {text(name): _host(text(name), state) for name, state in mapping(states).items()}
     clusters = mapping(mapping(expected).get("clusters"))
-    return tuple(_cluster(text(name), mapping(wanted), hosts) for name, wanted in clusters.items())
+    owners: dict[str, list[Host]] = {}
+    for host in hosts.values():
+        for address in host.addresses:
+            owners.setdefault(address, []).append(host)
+    return tuple(
+        _cluster(text(name), mapping(wanted), hosts, owners) for name, wanted in clusters.items()
+    )
 
 
-def _cluster(name: str, wanted: Mapping[str, Any], hosts: Mapping[str, Host]) -> Cluster:
+def _cluster(
+    name: str,
+    wanted: Mapping[str, Any],
+    hosts: Mapping[str, Host],
+    owners: Mapping[str, list[Host]],
+) -> Cluster:
     balancers, mycats = texts(wanted.get("load_balancers")), texts(wanted.get("mycats"))
     return Cluster(
         name,
         tuple(_vip(text(address), vip) for address, vip in mapping(wanted.get("vips")).items()),
         tuple(hosts.get(one, Host(one)) for one in balancers),
         tuple(hosts.get(one, Host(one)) for one in mycats),
-        tuple(host for one, host in hosts.items() if one not in {*balancers, *mycats}),
+        owners,
         wanted.get("allow_degraded") is True,
         texts(wanted.get("notes")),
     )
