@@ -9,8 +9,9 @@ not serve. `degraded`: it serves, and the next failure may end that. `warning`: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .cluster import (
     ABSENT,
@@ -22,6 +23,7 @@ from .cluster import (
     TAKES_SESSIONS,
     Cluster,
     Host,
+    Instance,
     Server,
     View,
     Vip,
@@ -335,8 +337,6 @@ def _unreachable_balancer(host: Host, views: Sequence[View]) -> Problem:
 
 def _unfit(host: Host, vip: Vip) -> Problem | None:
     """Why ``host`` cannot have the address; None if it has it or could take it."""
-    instance = host.instance(vip)
-    state = instance.state if instance else ""
     if not host.reachable:
         return _unreachable(host, "lb-unreachable")
     if not host.keepalived:
@@ -344,32 +344,21 @@ def _unfit(host: Host, vip: Vip) -> Problem | None:
     if not host.runs_keepalived:
         what = "does not run keepalived"
         return _unfit_because(host, "keepalived-down", what, _restart("keepalived", host))
+    if not host.haproxy:
+        return _unfit_because(host, "haproxy-down", "has no HAProxy", _SITE)
     if not host.haproxy_alive:
-        what = "has no HAProxy that is alive"
+        what = f"has no HAProxy that is alive{_said(host.haproxy)}"
         return _unfit_because(host, "haproxy-down", what, _restart("haproxy", host))
+    return _unfit_instance(host, vip, host.instance(vip))
+
+
+def _unfit_instance(host: Host, vip: Vip, instance: Instance | None) -> Problem | None:
     if instance is None:
-        return _unfit_because(
-            host, "instance-missing", f"has no VRRP instance with {vip.address}", _SITE, vip
-        )
-    if state == "FAULT" and host.maintenance:
-        return Problem(
-            "maintenance",
-            WARNING,
-            host.name,
-            "is in maintenance",
-            f"End the maintenance when its work is done: `echo 0 > {MAINTENANCE_FILE}` on "
-            f"{host.name}.",
-        )
-    if state == "FAULT":
-        return _unfit_because(
-            host,
-            "instance-fault",
-            f"has {instance.name} in FAULT although HAProxy is alive",
-            f"Mend the check, interface or address that `journalctl -u keepalived -n 50` names on "
-            f"{host.name}; the instance returns by itself.",
-            vip,
-        )
-    if state == "MASTER" and not host.has(vip):
+        what = f"has no VRRP instance with {vip.address}"
+        return _unfit_because(host, "instance-missing", what, _SITE, vip)
+    if instance.state == "FAULT":
+        return _in_fault(host, vip, instance)
+    if instance.state == "MASTER" and not host.has(vip):
         return _unfit_because(
             host,
             "address-lost",
@@ -378,15 +367,26 @@ def _unfit(host: Host, vip: Vip) -> Problem | None:
             "(networkd, NetworkManager, a script).",
             vip,
         )
-    if state not in ("MASTER", "BACKUP"):
-        return _unfit_because(
-            host,
-            "instance-unsettled",
-            f"has {instance.name} in state {state or 'unknown'}",
-            _if_it_stays(_restart("keepalived", host)),
-            vip,
-        )
+    if instance.state not in ("MASTER", "BACKUP"):
+        what = f"has {instance.name} in state {instance.state or 'unknown'}"
+        fix = _if_it_stays(_restart("keepalived", host))
+        return _unfit_because(host, "instance-unsettled", what, fix, vip)
     return None
+
+
+def _in_fault(host: Host, vip: Vip, instance: Instance) -> Problem:
+    end = f"`echo 0 > {MAINTENANCE_FILE}` on {host.name}"
+    if host.maintenance:
+        fix = f"End the maintenance when its work is done: {end}."
+        return Problem("maintenance", WARNING, host.name, "is in maintenance", fix)
+    mend = (
+        f"Mend the check, interface or address that `journalctl -u keepalived -n 50` names on "
+        f"{host.name}; the instance returns by itself."
+    )
+    if host.maintenance is None:
+        mend = f"{mend} If somebody put it into maintenance, end that: {end}."
+    what = f"has {instance.name} in FAULT although HAProxy is alive"
+    return _unfit_because(host, "instance-fault", what, mend, vip)
 
 
 _SITE = "Run mycat.ha.site, which installs it."
@@ -473,9 +473,9 @@ def _why_down(host: Host, rows: Sequence[Server], balancers: str) -> tuple[str, 
             f"{check}, and Ansible gets no answer from it either",
             f"Start {host.name}, or mend the network to it.",
         )
-    if not host.endpoint:
+    if not host.health:
         return (
-            "its health endpoint does not answer on the host itself",
+            f"its health endpoint does not answer on the host itself{_said(host.endpoint)}",
             f"Run mycat.ha.site, or read `journalctl -t mycat_status -n 50` on {host.name}.",
         )
     if host.health == "down":
@@ -492,7 +492,7 @@ def _why_down(host: Host, rows: Sequence[Server], balancers: str) -> tuple[str, 
             "Run mycat.ha.status again in ten seconds.",
         )
     return (
-        f"its endpoint says {host.health or 'nothing'} on the host itself, but {check}",
+        f"its endpoint says {host.health} on the host itself, but {check}",
         f"See that mycat_status_allow on {host.name} has the addresses of {balancers}, and read "
         "`journalctl -t mycat_status -n 50` there.",
     )
@@ -524,6 +524,12 @@ def _from_hosts(cluster: Cluster) -> Iterator[Problem]:
 
 
 # ---- words ----
+
+
+def _said(part: Mapping[str, Any]) -> str:
+    """The reason that goes with it, in parentheses, if there is one."""
+    reason = text(part.get("reason"))
+    return f" ({reason})" if reason else ""
 
 
 def _restart(service: str, host: Host) -> str:

@@ -13,7 +13,9 @@ def stop_keepalived(host: str) -> Break:
 
 
 def kill_haproxy(host: str) -> Break:
-    return lambda pair: pair.states[host]["haproxy"].update(alive=False, servers=[])
+    return lambda pair: pair.states[host]["haproxy"].update(
+        alive=False, servers=[], reason="No such file or directory"
+    )
 
 
 def not_installed(host: str) -> Break:
@@ -84,7 +86,7 @@ CASES: dict[str, tuple[tuple[Break, ...], str, str, str, str, str]] = {
             silence_all,
         ),
         *("nobody-holds", "error", "lb1"),
-        f"no load balancer has {VIP}: lb1 has no HAProxy that is alive; lb2 has no HAProxy",
+        "lb1 has no HAProxy that is alive (No such file or directory); lb2 has no HAProxy",
         RESTART_HAPROXY,
     ),
     "a check fails on both": (
@@ -96,7 +98,7 @@ CASES: dict[str, tuple[tuple[Break, ...], str, str, str, str, str]] = {
     "what ends maintenance comes before a restart": (
         (kill_haproxy("lb1"), lambda pair: pair.fault("lb1"), maintenance("lb2"), silence_all),
         *("nobody-holds", "error", "lb2"),
-        "lb1 has no HAProxy that is alive; lb2 is in maintenance",
+        "(No such file or directory); lb2 is in maintenance",
         "`echo 0 > /run/mycat_ha/maintenance` on lb2",
     ),
     "both wait": (
@@ -277,7 +279,13 @@ CASES: dict[str, tuple[tuple[Break, ...], str, str, str, str, str]] = {
         (lambda pair: pair.fault("lb1"), lambda pair: pair.states["lb1"].pop("maintenance")),
         *("instance-fault", "degraded", "lb1"),
         "has mycat_1 in FAULT",
-        "the instance returns by itself",
+        "If somebody put it into maintenance, end that: `echo 0 > /run/mycat_ha/maintenance`",
+    ),
+    "HAProxy not there": (
+        (lambda pair: pair.states["lb1"].update(haproxy=None),),
+        *("haproxy-down", "degraded", "lb1"),
+        "has no HAProxy",
+        "Run mycat.ha.site, which installs it.",
     ),
     "no instance": (
         (lambda pair: pair.states["lb1"]["keepalived"].update(instances=[]),),
@@ -380,11 +388,13 @@ CASES: dict[str, tuple[tuple[Break, ...], str, str, str, str, str]] = {
     ),
     "no endpoint": (
         (
-            lambda pair: pair.states["mycat1"].update(endpoint=None),
+            lambda pair: pair.states["mycat1"].update(
+                endpoint={"code": None, "status": None, "reason": "Connection refused"}
+            ),
             lambda pair: pair.row("mycat1", "DOWN", "L4CON"),
         ),
         *("mycat-down", "degraded", "mycat1"),
-        "its health endpoint does not answer on the host itself",
+        "its health endpoint does not answer on the host itself (Connection refused)",
         "Run mycat.ha.site, or read `journalctl -t mycat_status -n 50` on mycat1.",
     ),
     "MyCat host gone": (
