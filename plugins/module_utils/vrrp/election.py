@@ -83,7 +83,7 @@ from .events import (
     after_event,
     next_state,
 )
-from .hearing import networks, receiver_of
+from .hearing import is_address, networks, receiver_of
 from .model import Cluster
 from .units import Member, Unit, members_of, units_of
 
@@ -190,8 +190,11 @@ class Election:
         self._connect()
         self._scopes = self._find_scopes()
         self.checks_of_node: tuple[tuple[str, ...], ...] = tuple(
-            tuple(sorted(frozenset().union(*(unit.checks for unit in units))))
+            tuple(sorted(frozenset().union(*(unit.checks - unit.never_pass for unit in units))))
             for units in self.units_of_node
+        )
+        self.never_pass_of_node: tuple[frozenset[str], ...] = tuple(
+            frozenset().union(*(unit.never_pass for unit in units)) for units in self.units_of_node
         )
         self._possible = tuple(map(EventsOfNode, self.names, self.checks_of_node))
 
@@ -224,11 +227,11 @@ class Election:
     # -- states ----------------------------------------------------------------------------
 
     def initial(self) -> ClusterState:
-        """All daemons stopped, all checks passing, all nodes up and connected."""
+        """All daemons stopped, all checks passing that can, all nodes up and connected."""
         return ClusterState(
             tuple(
-                NodeState(states=(VrrpState.INIT,) * len(node.instances))
-                for node in self.cluster.nodes
+                NodeState((VrrpState.INIT,) * len(node.instances), failed=never_pass)
+                for node, never_pass in zip(self.cluster.nodes, self.never_pass_of_node)
             )
         )
 
@@ -237,7 +240,7 @@ class Election:
         found: dict[str, list[str]] = {}
         for member in self.members:
             holds = state.nodes[member.node].states[member.position] in HOLDING
-            for address in member.addresses:
+            for address in filter(is_address, member.carries):
                 names = found.setdefault(address, [])
                 if holds:
                     names.append(self.cluster.nodes[member.node].name)

@@ -15,8 +15,9 @@ from typing import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Tu
 
 from . import priority
 from .findings import Finding, Rule, Severity
-from .hearing import addresses_of, networks, plain_address, source_address
+from .hearing import addresses_of, carried_by, networks, plain_address, source_address
 from .model import Check, CheckKind, Cluster, Instance, Node, Track
+from .running import runs
 from .words import listed
 
 # Node name to (block, keyword) to line.
@@ -33,6 +34,11 @@ class NodeInstance:
 
     def __str__(self) -> str:
         return self.node.name
+
+    @functools.cached_property
+    def runs(self) -> bool:
+        """Whether it can ever hold its addresses; one that cannot says nothing to others."""
+        return runs(self.node, self.instance)
 
     @functools.cached_property
     def source(self) -> str:
@@ -58,6 +64,19 @@ class NodeInstance:
     def written(self) -> tuple[Track, ...]:
         """The tracks the operator wrote."""
         return priority.written_tracks(self.node, self.instance)
+
+    @property
+    def checks(self) -> frozenset[tuple[CheckKind, str]]:
+        """The checks that were written, but for interfaces."""
+        written = ((track.kind, track.check) for track in self.written)
+        return frozenset(check for check in written if check[0] is not CheckKind.INTERFACE)
+
+    def script(self, track: Track) -> Check | None:
+        """The script that is tracked; None for another kind, or one that is not defined."""
+        if track.kind is not CheckKind.SCRIPT:
+            return None
+        scripts = (check for check in self.node.checks if check.kind is CheckKind.SCRIPT)
+        return next((check for check in scripts if check.name == track.check), None)
 
     def unused(self) -> Iterator[Track]:
         """The tracks that were written and that the daemon does not use."""
@@ -136,10 +155,10 @@ class Estate:
             for node in cluster.nodes
             for instance in node.instances
         )
-        self.routers = tuple(_routers(self.members))
+        self.routers = tuple(_routers([member for member in self.members if member.runs]))
         self.carriers: dict[str, list[NodeInstance]] = {}
         for member in self.members:
-            for address in addresses_of(member.instance):
+            for address in carried_by(member.instance):
                 self.carriers.setdefault(address, []).append(member)
         self.own_addresses = {
             address: member.node.name for member in self.members for address in (member.source,)
@@ -152,6 +171,15 @@ class Estate:
         self.scripts = tuple(
             (node, check) for node in cluster.nodes for check in _tracked_scripts(node)
         )
+
+    def alike(self, member: NodeInstance) -> Iterator[NodeInstance]:
+        """The instances of other nodes that carry one of the member's addresses."""
+        seen = {member.node.name}
+        for address in carried_by(member.instance):
+            for other in self.carriers[address]:
+                if other.node.name not in seen:
+                    seen.add(other.node.name)
+                    yield other
 
     def line(self, node: Node, *where: tuple[str, str]) -> int | None:
         """The first of these places of a node's file that was written."""
@@ -178,7 +206,7 @@ def _connected(part: Sequence[NodeInstance]) -> Iterator[Router]:
     for member in part:
         keys = [*member.peers, *addresses_of(member.instance), member.source]
         if not member.peers:
-            keys.append("multicast")
+            keys.append(f"multicast {member.instance.multicast_group}")
         known = [key for key in keys if key]
         firsts.append(known[0])
         for key in known[1:]:

@@ -70,6 +70,7 @@ from typing import Iterator, Sequence
 
 from .election import Election, EndlessElectionError
 from .events import CheckFails, CheckRecovers, ClusterState, Event, NodeLost
+from .hearing import is_address
 from .model import Cluster
 from .pairs import NEEDLESS_MOVE, Pairs, Shown, best_results
 from .search import Path, Search, constructed_path, healthy_start, holder_names
@@ -171,7 +172,7 @@ def components_of(cluster: Cluster) -> tuple[Cluster, ...]:
 
     first_with: dict[str, int] = {}
     for member in election.members:
-        for address in member.addresses:
+        for address in member.carries:
             group[root(member.index)] = root(first_with.setdefault(address, member.index))
         for other in itertools.chain(member.hears, member.unit.members):
             group[root(other.index)] = root(member.index)
@@ -314,7 +315,7 @@ def _worsening(components: Sequence[_Component]) -> Iterator[Event]:
             for unit in units:
                 best = best_results(unit)
                 name = component.names[unit.node]
-                for check in sorted(unit.checks):
+                for check in sorted(unit.checks - unit.never_pass):
                     event = (CheckRecovers if check in best else CheckFails)(name, check)
                     if event not in seen:
                         seen.add(event)
@@ -336,6 +337,7 @@ def _after_failures(
             (address, holder_names(election, service, reached[failed]))
             for service in component.services
             for address in service.addresses
+            if is_address(address)
         ]
         for failed in failures
     ]

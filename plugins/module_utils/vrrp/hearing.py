@@ -28,11 +28,13 @@ class Rejection(enum.Enum):
     AUTHENTICATION = "another authentication"
     ADVERT_INT = "another advert interval (version 2)"
     CAST = "unicast against multicast"
+    GROUP = "another multicast group"
     PEER = "the sender does not list the receiver as unicast peer"
     VIPS = "another list of virtual addresses (up to keepalived 2.3.2)"
 
 
 _VIP_LIST_ONLY_LOGGED_SINCE = (2, 3, 3)
+_ROUTER_ALONE = "VRID "
 
 
 @functools.lru_cache(maxsize=4096)
@@ -51,6 +53,17 @@ def addresses_of(instance: Instance) -> tuple[str, ...]:
     """The VIPs that come and go with the instance, without prefix length, in order."""
     listed = instance.virtual_ipaddress + instance.virtual_ipaddress_excluded
     return tuple(dict.fromkeys(map(plain_address, listed)))
+
+
+def carried_by(instance: Instance) -> tuple[str, ...]:
+    """What moves with the instance: its addresses; without any, the virtual router itself, whose
+    master may move addresses by a script."""
+    return addresses_of(instance) or (f"{_ROUTER_ALONE}{instance.virtual_router_id}",)
+
+
+def is_address(carried: str) -> bool:
+    """Whether a name of ``carried_by`` is an address."""
+    return not carried.startswith(_ROUTER_ALONE)
 
 
 def source_address(node: Node, instance: Instance) -> str:
@@ -80,6 +93,7 @@ class AdvertContent:
 
     router: tuple[int, int]
     peers: frozenset[str]
+    group: str
     version: int
     authentication: tuple[str, str] | None
     interval: float | None
@@ -91,6 +105,7 @@ def content_of(instance: Instance) -> AdvertContent:
     return AdvertContent(
         router=(instance.virtual_router_id, family_of(instance)),
         peers=frozenset(map(plain_address, instance.unicast_peer or ())),
+        group="" if instance.unicast_peer else plain_address(instance.multicast_group),
         version=instance.version,
         authentication=authentication_in_force(instance),
         interval=priority.advert_interval(instance) if instance.version == 2 else None,
@@ -113,7 +128,10 @@ class Receiver:
             return Rejection.ROUTER
         if bool(own.peers) != bool(advert.peers):
             return Rejection.CAST
-        if advert.peers and advert.peers.isdisjoint(self.addresses):
+        if own.group != advert.group:
+            return Rejection.GROUP
+        # Of a receiver without a known address nothing shows that it is left out.
+        if advert.peers and self.addresses and advert.peers.isdisjoint(self.addresses):
             return Rejection.PEER
         if own.version != advert.version:
             return Rejection.VERSION
@@ -128,7 +146,7 @@ def receiver_of(node: Node, instance: Instance) -> Receiver:
     """The instance as one that listens."""
     return Receiver(
         own=content_of(instance),
-        addresses=frozenset({plain_address(node.address), source_address(node, instance)}),
+        addresses=frozenset({plain_address(node.address), source_address(node, instance)} - {""}),
         minds_vips=node.keepalived_version < _VIP_LIST_ONLY_LOGGED_SINCE,
     )
 

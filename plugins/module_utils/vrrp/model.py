@@ -96,6 +96,8 @@ class Instance:
     unicast_peer: tuple[str, ...] | None = None
     authentication: Authentication | None = None
     down_timer_adverts: int = 3
+    # Where multicast adverts go; empty: the group that VRRP has for the address family.
+    multicast_group: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,10 @@ class Node:
     script_security: bool = False
     script_user: str = ""
     keepalived_version: tuple[int, ...] = (2, 2, 7)
+    # Every address of the node's own, where somebody told them; empty: not known.
+    addresses: tuple[str, ...] = ()
+    # Whether the daemon ends at a line of its file.
+    refused: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,9 @@ class Shown:
 
 
 def best_results(unit: Unit) -> frozenset[str]:
-    """The checks of the unit that fail when all is well: none, except those tracked in reverse."""
-    return frozenset(
+    """The checks of the unit that fail when all is well: those tracked in reverse, and those that
+    never pass."""
+    return unit.never_pass | frozenset(
         track.check
         for member in unit.members
         for track in member.written
@@ -60,7 +61,7 @@ def profiles_of(unit: Unit) -> tuple[Profile, ...]:
     for check in sorted(unit.checks):
         grown: dict[tuple[bool, tuple[int, ...]], frozenset[str]] = {}
         # The better condition first, so that the failing sets kept are the smallest changes.
-        for failing in (check in best, check not in best):
+        for failing in (True,) if check in unit.never_pass else (check in best, check not in best):
             added = [member.added_by(check, failing) for member in unit.members]
             if None in added:
                 continue

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Mapping, Union
 
 from . import versions
+from .commands import is_dropped
 from .model import Check, CheckKind, Instance, Node, State, SyncGroup, Track
 
 OWNER = 255
@@ -117,7 +118,7 @@ def counting_tracks(node: Node, instance: Instance) -> tuple[Track, ...]:
     the instance and its group both track counts as ``_counted_twice`` says.
     """
     group = sync_group_of(node, instance)
-    own = _usable(node, instance.tracks)
+    own = _usable(node, tuple(_own_interface_unweighted(instance, t) for t in instance.tracks))
     if is_owner(instance):
         own = tuple(_with_weight(track, 0) for track in own if _has_default_weight(track))
     elif group is not None and not group.tracking_weight:
@@ -128,6 +129,13 @@ def counting_tracks(node: Node, instance: Instance) -> tuple[Track, ...]:
     if any(is_owner(member) for member in node.instances if member.name in group.members):
         shared = tuple(_with_weight(track, 0) for track in shared)
     return _together(own, shared)
+
+
+def _own_interface_unweighted(instance: Instance, track: Track) -> Track:
+    """keepalived drops the entry of the instance's own interface, whose loss is a fault anyway."""
+    if track.kind is CheckKind.INTERFACE and track.check == instance.interface:
+        return Track(track.check, track.kind)
+    return track
 
 
 def _has_default_weight(track: Track) -> bool:
@@ -173,7 +181,11 @@ def _counted_twice(own: Track, shared: Track) -> tuple[Track, ...]:
 
 
 def _usable(node: Node, tracks: tuple[Track, ...]) -> tuple[Track, ...]:
-    defined = {(check.kind, check.name) for check in node.checks}
+    defined = {
+        (check.kind, check.name)
+        for check in node.checks
+        if check.kind is not CheckKind.SCRIPT or not is_dropped(check.command)
+    }
     return _first_of_each(
         tuple(
             _as_read(node, track)

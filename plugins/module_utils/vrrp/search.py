@@ -156,7 +156,9 @@ def healthy_start(election: Election, started: Sequence[str]) -> ClusterState:
     """Every check good on every node, then keepalived started on ``started``, in that order."""
     state = election.initial()
     for name, units in zip(election.names, election.units_of_node):
-        for check in sorted(frozenset().union(*map(best_results, units))):
+        for check in sorted(
+            frozenset().union(*(best_results(unit) - unit.never_pass for unit in units))
+        ):
             state = election.apply(state, CheckFails(name, check))
     for name in started:
         state = election.apply(state, KeepalivedStarts(name))

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Iterable, Iterator
 
 from . import priority, timing
+from .commands import never_passes
 from .events import ClusterState, VrrpState
-from .hearing import addresses_of, source_address
-from .model import Cluster, Instance, Node
+from .hearing import carried_by, source_address
+from .model import CheckKind, Cluster, Instance, Node
 
 
 def _strength_of_address(address: str) -> tuple[int, int, str] | None:
@@ -38,7 +39,7 @@ class Member:
         self.node = node
         self.position = position
         self.instance = it
-        self.addresses = addresses_of(it)
+        self.carries = carried_by(it)
         self.nopreempt = priority.nopreempt_in_force(owner, it)
         self.preempt_delay = priority.preempt_delay_in_force(owner, it)
         self.is_owner = priority.is_owner(it)
@@ -56,6 +57,8 @@ class Member:
         self.tracks = priority.counting_tracks(owner, it)
         self.written = priority.written_tracks(owner, it)
         self.checks = frozenset(track.check for track in self.written)
+        # Checks that can never pass, whatever runs on the node.
+        self.never_pass = self.checks & checks_that_never_pass(owner)
         self._effective: dict[frozenset[str], int | None] = {}
 
     def hear(self, others: Iterable[Member]) -> None:
@@ -125,6 +128,7 @@ class Unit:
         self.node = node
         self.members = members
         self.checks = frozenset(check for member in members for check in member.checks)
+        self.never_pass = frozenset(check for member in members for check in member.never_pass)
         self.preempt_delay = max(member.preempt_delay for member in members)
         self.starts_as_master = all(member.starts_as_master for member in members)
         self._faulty: dict[frozenset[str], bool] = {}
@@ -190,7 +194,7 @@ def services_of(members: Iterable[Member]) -> Iterator[Service]:
     """The VIPs of a cluster, those that always move together in one service."""
     carriers: dict[str, set[Unit]] = {}
     for member in members:
-        for address in member.addresses:
+        for address in member.carries:
             carriers.setdefault(address, set()).add(member.unit)
     alike: dict[tuple[Unit, ...], list[str]] = {}
     for address, units in carriers.items():
@@ -198,3 +202,12 @@ def services_of(members: Iterable[Member]) -> Iterator[Service]:
         alike.setdefault(ordered, []).append(address)
     for together, addresses in alike.items():
         yield Service(tuple(addresses), together)
+
+
+def checks_that_never_pass(node: Node) -> frozenset[str]:
+    """The scripts of the node whose commands fail whatever the state of the service."""
+    return frozenset(
+        check.name
+        for check in node.checks
+        if check.kind is CheckKind.SCRIPT and never_passes(check)
+    )

@@ -22,6 +22,8 @@ from .rules.catalogue import CATALOGUE, JUDGES
 from .rules.checks import SCRIPT_UNDEFINED
 from .rules.properties import broken_properties
 from .rules.reading import SCRIPT_MISSING_COMMAND, SCRIPT_ORDER
+from .running import running
+from .sources import with_sources
 from .words import describe
 
 # What one judgement takes. Larger estates are judged in parts: routers do not touch each other.
@@ -84,6 +86,7 @@ def validate(
     cluster so large that the answer would not come within seconds.
     """
     _ask_of_instances(cluster)
+    cluster = with_sources(cluster)
     estate = Estate(cluster, lines or {})
     for router in estate.routers:
         _ask_at_most(MOST_NODES, len(router), f"nodes that share {router[0].instance.name}")
@@ -91,7 +94,7 @@ def validate(
     for judge in JUDGES:
         causes.extend(judge(estate))
     causes = list(_without_echoes(causes))
-    exploration = explore(cluster)
+    exploration = explore(running(cluster))
     properties = broken_properties(estate, exploration, causes, _BREAKS)
     return Report(_ordered([*properties, *causes]), exploration.outcomes)
 

@@ -26,6 +26,13 @@ UNICAST_VMAC_SINCE = (2, 2, 0)
 #: Before it, the source of multicast adverts over IPv6 must be link-local.
 MULTICAST_IPV6_SINCE = (2, 2, 0)
 DOWN_TIMER_ADVERTS_SINCE = (2, 2, 3)
+#: Unicast needs no interface, but in versions that look before they know of unicast.
+NO_INTERFACE_SINCE = (2, 1, 0)
+NO_INTERFACE_BROKEN_SINCE = (2, 2, 5)
+NO_INTERFACE_MENDED_SINCE = (2, 2, 8)
+#: Unicast in strict mode is refused, but by these versions, which look too early.
+STRICT_UNICAST_RUNS_SINCE = (2, 2, 5)
+STRICT_UNICAST_RUNS_UNTIL = (2, 4, 0)
 #: Temporary files where TMPDIR says.
 TMPDIR_SINCE = (2, 2, 5)
 #: Scripts that run several times a second.

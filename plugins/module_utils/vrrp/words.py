@@ -20,6 +20,7 @@ from .events import (
     NodeLost,
     NodeReturns,
 )
+from .hearing import is_address
 from .pairs import DUAL_MASTER, NEEDLESS_MOVE
 from .search import Path, holder_names
 from .units import Service
@@ -86,6 +87,8 @@ def _verdict(path: Path, vip: str, holders: tuple[str, ...], moved: bool) -> str
 
 
 def _vip(service: Service) -> str:
+    if not is_address(service.addresses[0]):
+        return f"{listed(service.addresses)} (which has no address)"
     kind = "VIP" if len(service.addresses) == 1 else "VIPs"
     return f"{kind} {listed(service.addresses)}"
 

@@ -20,7 +20,7 @@ from ..estate import (
     values_said,
 )
 from ..findings import Finding, Rule, Severity
-from ..hearing import addresses_of, authentication_in_force, family_of, plain_address
+from ..hearing import addresses_of, authentication_in_force, plain_address
 from ..pairs import DUAL_MASTER
 from ..words import listed
 
@@ -269,45 +269,6 @@ def _vip_mismatch(
     )
 
 
-VRID_DUPLICATE = Rule(
-    "vrid-duplicate",
-    Severity.ERROR,
-    harm="Two instances on one interface share a virtual_router_id: the daemon refuses the "
-    "configuration.",
-    example="vrrp_instance VI_1 { interface eth0 virtual_router_id 51 }\n"
-    "vrrp_instance VI_2 { interface eth0 virtual_router_id 51 }",
-    fix="Give every instance on an interface a virtual_router_id of its own.",
-    unproven="The daemon does not start, so there is nothing to search.",
-)
-
-
-def vrid_duplicate(estate: Estate) -> Iterator[Finding]:
-    """Two instances of a node that share interface, family and router id."""
-    seen: dict[Hashable, NodeInstance] = {}
-    for member in estate.members:
-        instance = member.instance
-        key = (
-            member.node.name,
-            instance.interface,
-            family_of(instance),
-            instance.virtual_router_id,
-        )
-        first = seen.setdefault(key, member)
-        if first is not member and not (
-            # With unicast, the peers tell the two apart.
-            first.peers and member.peers and first.peers.isdisjoint(member.peers)
-        ):
-            taken = {m.instance.virtual_router_id for m in estate.members}
-            free = next((str(vrid) for vrid in range(1, 256) if vrid not in taken), "another one")
-            yield member.finding(
-                VRID_DUPLICATE,
-                f"{first.instance.name} and {instance.name} both have virtual_router_id "
-                f"{instance.virtual_router_id} on {member}; the daemon refuses the configuration",
-                f"Use {free} for {instance.name} on all nodes.",
-                "virtual_router_id",
-            )
-
-
 VIP_DUPLICATE = Rule(
     "vip-duplicate",
     Severity.ERROR,
@@ -374,23 +335,6 @@ def vip_is_own_address(estate: Estate) -> Iterator[Finding]:
             )
 
 
-NO_VIP = Rule(
-    "no-vip",
-    Severity.ERROR,
-    harm="An instance without a virtual_ipaddress has nothing to move; VRRP version 3 refuses it.",
-    example="vrrp_instance VI_1 { virtual_router_id 51 }",
-    fix="Write a virtual_ipaddress block with at least one address.",
-    unproven="There is no address that could be on the wrong node.",
-)
-
-
-def no_vip(estate: Estate) -> Iterator[Finding]:
-    """An instance without an address."""
-    for member in estate.members:
-        if not member.instance.virtual_ipaddress:
-            yield member.finding(NO_VIP, f"{member.instance.name} has no address on {member}")
-
-
 NO_INSTANCE = Rule(
     "no-instance",
     Severity.WARNING,
@@ -406,26 +350,6 @@ def no_instance(estate: Estate) -> Iterator[Finding]:
     for node in estate.cluster.nodes:
         if not node.instances:
             yield NO_INSTANCE.finding(f"{node.name} has no vrrp_instance", node=node.name)
-
-
-INTERFACE_MISSING = Rule(
-    "interface-missing",
-    Severity.ERROR,
-    harm="An instance with neither an interface nor a unicast_src_ip does not run.",
-    example="vrrp_instance VI_1 { virtual_router_id 51 }",
-    fix="Name the interface that carries the nodes' own addresses.",
-    unproven="An instance that does not run is no part of the search.",
-)
-
-
-def interface_missing(estate: Estate) -> Iterator[Finding]:
-    """An instance that does not know where it is."""
-    for member in estate.members:
-        if not member.instance.interface and not member.instance.unicast_src_ip:
-            yield member.finding(
-                INTERFACE_MISSING,
-                f"{member.instance.name} has neither interface nor unicast_src_ip on {member}",
-            )
 
 
 SINGLE_NODE = Rule(
@@ -494,6 +418,33 @@ def _move_together(members: Sequence[NodeInstance]) -> bool:
     return len(members) < 2 or (len(groups) == 1 and None not in groups)
 
 
+SYNC_GROUP_MEMBER_UNKNOWN = Rule(
+    "sync-group-member-unknown",
+    Severity.WARNING,
+    harm="The daemon leaves out of a sync group what it does not find: addresses that were meant "
+    "to move together can be on different nodes.",
+    example="vrrp_sync_group G { group { VI_1 VI_9 } }\n# no vrrp_instance VI_9",
+    fix="Correct the name, or remove it from the group.",
+)
+
+
+def sync_group_member_unknown(estate: Estate) -> Iterator[Finding]:
+    """A sync group that names an instance that is not there."""
+    for node in estate.cluster.nodes:
+        names = {instance.name for instance in node.instances}
+        for group in node.sync_groups:
+            unknown = [name for name in group.members if name not in names]
+            if unknown:
+                verb = "is no vrrp_instance" if len(unknown) == 1 else "are no vrrp_instances"
+                yield SYNC_GROUP_MEMBER_UNKNOWN.finding(
+                    f"{listed(unknown)} in sync group {group.name} {verb} of {node.name}; the "
+                    "daemon leaves it out",
+                    node=node.name,
+                    instance=group.name,
+                    line=estate.line(node, (group.name, "group"), ("vrrp_sync_group", group.name)),
+                )
+
+
 RULES: dict[Rule, Judge] = {
     AUTH_PASS_LENGTH: auth_pass_length,
     AUTH_PASS_MISSING: auth_pass_missing,
@@ -503,12 +454,10 @@ RULES: dict[Rule, Judge] = {
     ADVERT_INT_MISMATCH: advert_int_mismatch,
     VRID_MISMATCH: vrid_mismatch,
     VIP_MISMATCH: vip_mismatch,
-    VRID_DUPLICATE: vrid_duplicate,
     VIP_DUPLICATE: vip_duplicate,
     VIP_IS_OWN_ADDRESS: vip_is_own_address,
-    NO_VIP: no_vip,
     NO_INSTANCE: no_instance,
-    INTERFACE_MISSING: interface_missing,
     SINGLE_NODE: single_node,
     SYNC_GROUP_MISMATCH: sync_group_mismatch,
+    SYNC_GROUP_MEMBER_UNKNOWN: sync_group_member_unknown,
 }

@@ -7,10 +7,21 @@ from __future__ import annotations
 
 from ..estate import Judge
 from ..findings import Finding, Rule
-from . import agreement, checks, plans, priorities, properties, reading, strict, unicast
+from . import (
+    agreement,
+    checks,
+    plans,
+    priorities,
+    properties,
+    reading,
+    running,
+    strict,
+    unicast,
+)
 
 SECTIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("Properties", properties.RULES),
+    ("What runs at all", tuple(running.RULES)),
     ("Priorities and weights", tuple(priorities.RULES)),
     ("What the nodes must have in common", tuple(agreement.RULES)),
     ("Unicast", tuple(unicast.RULES)),
@@ -23,6 +34,7 @@ SECTIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
 CATALOGUE: dict[str, Rule] = {rule.id: rule for _title, rules in SECTIONS for rule in rules}
 
 JUDGES: tuple[Judge, ...] = (
+    *running.RULES.values(),
     *priorities.RULES.values(),
     *agreement.RULES.values(),
     *unicast.RULES.values(),

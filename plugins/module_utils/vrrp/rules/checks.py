@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import collections
-import re
-import shlex
+import itertools
 from dataclasses import replace
 from typing import Iterator
 
-from .. import priority
+from .. import commands, priority
 from ..estate import Estate, Judge, is_defined, names_of, place_of
 from ..findings import OUTRANKED, Finding, Rule, Severity
 from ..model import Check, Node
@@ -97,6 +96,33 @@ def no_check(estate: Estate) -> Iterator[Finding]:
             )
 
 
+CHECK_MISMATCH = Rule(
+    "check-mismatch",
+    Severity.WARNING,
+    harm="A node does not look at something that another one looks at: it takes and keeps the "
+    "address although that has failed.",
+    example="lb1: track_script { chk_haproxy chk_disk }\nlb2: track_script { chk_haproxy }",
+    fix="Track the same checks on all nodes.",
+)
+
+
+def check_mismatch(estate: Estate) -> Iterator[Finding]:
+    """A check that one node tracks and another lacks. Interfaces have other names elsewhere."""
+    for router in estate.routers:
+        tracking = [member for member in router if member.written]
+        for member, other in itertools.permutations(tracking, 2):
+            missing = member.checks - other.checks
+            # A check that has another name on the other node is not missing there.
+            if len(missing) > len(other.checks - member.checks):
+                names = listed(sorted(name for _kind, name in missing))
+                yield other.finding(
+                    CHECK_MISMATCH,
+                    f"{other} does not track {names}, which {member} tracks",
+                    f"Track {names} on {other} too.",
+                )
+                break
+
+
 SCRIPT_TRACKED_TWICE = Rule(
     "script-tracked-twice",
     Severity.ERROR,
@@ -147,9 +173,12 @@ def _script_finding(
     message: str,
     fix: str = "",
     keyword: str = "script",
+    severity: Severity | None = None,
 ) -> Finding:
     line = estate.line(node, (check.name, keyword), ("vrrp_script", check.name))
-    return rule.finding(message, fix, node=node.name, instance=check.name, line=line)
+    return rule.finding(
+        message, fix, node=node.name, instance=check.name, line=line, severity=severity
+    )
 
 
 def script_timeout_above_interval(estate: Estate) -> Iterator[Finding]:
@@ -209,21 +238,12 @@ SCRIPT_TOO_SLOW = Rule(
 )
 
 
-_SLOW = re.compile(
-    r"(?:\S*/)?(?:ping6?\b.*?\s-c\s*(?P<pings>\d{1,6})|sleep\s+(?P<sleep>\d{1,6}))\b"
-)
-
-
 def script_too_slow(estate: Estate) -> Iterator[Finding]:
     """A command that cannot end within its timeout: several pings, a sleep."""
     for node, check in estate.scripts:
-        found = _SLOW.match(check.command)
-        if not found:
-            continue
-        # One second passes between two pings.
-        needs = int(found["sleep"] or 0) or int(found["pings"] or 1) - 1
+        needs = commands.least_seconds(check.command)
         allowed = check.timeout or check.interval
-        if needs >= allowed:
+        if needs and needs >= allowed:
             yield _script_finding(
                 estate,
                 node,
@@ -238,39 +258,59 @@ def script_too_slow(estate: Estate) -> Iterator[Finding]:
 SCRIPT_SHELL_OPERATORS = Rule(
     "script-shell-operators",
     Severity.ERROR,
-    harm="The daemon starts the command without a shell: |, &&, ;, > and $(...) are handed to "
-    "it as words, and the result means nothing.",
+    harm="The daemon starts the command without a shell: |, &&, ;, >, $(...) and /dev/tcp are "
+    "handed to the program as words, and sh -c takes one word only. Such a check fails always, or "
+    "what it says means nothing. Where it always passes, that is a warning.",
     example='script "pidof haproxy || exit 1"',
-    fix="Put the command into a script file, or write sh -c '...' around it.",
-    unproven="The search takes a check at its word; it cannot see what a command does.",
+    fix="Put the command into a script file, or write /bin/sh -c '...' around it.",
+    unproven="A check that always fails keeps every node from the address, and a node whose check "
+    "fails is not expected to hold it.",
 )
 
 
-_SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "zsh"))
-
-
-_OPERATOR = re.compile(r"(\|\|?|&&?|;|\d*[<>].*|\$\(.*|.*;|[^'\"]*`.*)\Z", re.DOTALL)
-
-
 def script_shell_operators(estate: Estate) -> Iterator[Finding]:
-    """Operators of a shell where there is none."""
+    """A command that only a shell would understand."""
     for node, check in estate.scripts:
-        try:
-            # keepalived reads no longer line.
-            words = shlex.split(check.command[:1024], posix=False)
-        except ValueError:
-            continue
-        if not words or words[0].rpartition("/")[2] in _SHELLS:
-            continue
-        operators = [word for word in words[1:] if _OPERATOR.match(word)]
-        if operators:
+        fault = commands.fault_of(check.command)
+        if fault and fault.effect is not commands.Effect.DROPPED:
+            passes = fault.effect is commands.Effect.PASSES
             yield _script_finding(
                 estate,
                 node,
                 check,
                 SCRIPT_SHELL_OPERATORS,
-                f"{check.name} has {operators[0]!r} in its command, but no shell reads it",
+                f"in the command of {check.name} {fault.word!r} {fault.problem}: "
+                f"{fault.effect.value}",
+                severity=Severity.WARNING if passes else None,
             )
+
+
+SCRIPT_NO_PROGRAM = Rule(
+    "script-no-program",
+    Severity.ERROR,
+    harm="The first word of the command is no program (! or typographic quotes): the daemon drops "
+    "the check, and its failure moves nothing.",
+    example='script "! pidof haproxy"',
+    fix="Write the full path of a program, in plain double quotes.",
+    breaks=NO_FAILOVER,
+    unless=OUTRANKED,
+)
+
+
+def script_no_program(estate: Estate) -> Iterator[Finding]:
+    """A command whose first word cannot be a program."""
+    for member in estate.members:
+        for track in member.written:
+            check = member.script(track)
+            fault = check and commands.fault_of(check.command)
+            if check and fault and fault.effect is commands.Effect.DROPPED:
+                yield member.finding(
+                    SCRIPT_NO_PROGRAM,
+                    f"{fault.word!r}, the first word of {check.name} on {member}, {fault.problem}: "
+                    "the daemon drops the check, and its failure moves nothing",
+                    "",
+                    place_of(track),
+                )
 
 
 SCRIPT_SECURITY = Rule(
@@ -314,10 +354,12 @@ RULES: dict[Rule, Judge] = {
     SCRIPT_UNDEFINED: script_undefined,
     TRACK_UNSUPPORTED: track_unsupported,
     NO_CHECK: no_check,
+    CHECK_MISMATCH: check_mismatch,
     SCRIPT_TRACKED_TWICE: script_tracked_twice,
     SCRIPT_TIMEOUT_ABOVE_INTERVAL: script_timeout_above_interval,
     SCRIPT_INTERVAL_FRACTION: script_interval_fraction,
     SCRIPT_TOO_SLOW: script_too_slow,
     SCRIPT_SHELL_OPERATORS: script_shell_operators,
+    SCRIPT_NO_PROGRAM: script_no_program,
     SCRIPT_SECURITY: script_security,
 }

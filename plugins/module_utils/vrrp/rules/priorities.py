@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Iterator
 
@@ -166,6 +167,36 @@ def weight_clamped(estate: Estate) -> Iterator[Finding]:
             )
 
 
+PRIORITY_CLAMPED = Rule(
+    "priority-clamped",
+    Severity.WARNING,
+    harm="Effective priorities stay within 1 and 254: two nodes that were meant to differ count "
+    "alike, and which one has the address depends on start order and IP addresses.",
+    example="lb1: priority 250, track_script { chk_haproxy weight 20 }\n"
+    "lb2: priority 240, track_script { chk_haproxy weight 20 }",
+    fix="Move the priorities so that priority plus weights stays within 1 and 254.",
+)
+
+
+def priority_clamped(estate: Estate) -> Iterator[Finding]:
+    """Healthy nodes of different sums that count alike once the sums are cut off."""
+    for router in estate.routers:
+        if any(short.clamped for short in _short_weights(router)):
+            continue
+        for member, other in itertools.combinations(router, 2):
+            effective = member.effective()
+            cut = effective in (priority.LOWEST, priority.HIGHEST)
+            if cut and effective == other.effective() and member.total() != other.total():
+                yield member.finding(
+                    PRIORITY_CLAMPED,
+                    f"healthy {member} has {member.total()} and healthy {other} {other.total()}, "
+                    f"but both count as {effective}",
+                    "",
+                    "priority",
+                )
+                break
+
+
 EQUAL_PRIORITY = Rule(
     "equal-priority",
     Severity.WARNING,
@@ -304,30 +335,6 @@ def priority_range(estate: Estate) -> Iterator[Finding]:
                 f"Use {priority.HIGHEST if value > priority.OWNER else priority.LOWEST}, or any "
                 "other number from 1 to 254.",
                 "priority",
-            )
-
-
-VRID_RANGE = Rule(
-    "vrid-range",
-    Severity.ERROR,
-    harm="Without a virtual_router_id from 1 to 255 the instance does not run at all.",
-    example="virtual_router_id 0",
-    fix="Use a number from 1 to 255, the same on all nodes.",
-    unproven="An instance that does not run is no part of the search.",
-)
-
-
-def vrid_range(estate: Estate) -> Iterator[Finding]:
-    """A virtual_router_id outside 1 to 255."""
-    for member in estate.members:
-        value = member.instance.virtual_router_id
-        if not 1 <= value <= 255:
-            said = f"virtual_router_id {value} is not accepted" if value else "no virtual_router_id"
-            yield member.finding(
-                VRID_RANGE,
-                f"{said}: the instance does not run on {member}",
-                "",
-                "virtual_router_id",
             )
 
 
@@ -496,12 +503,12 @@ RULES: dict[Rule, Judge] = {
     NOPREEMPT_WITH_WEIGHT: nopreempt_with_weight,
     WEIGHT_BELOW_GAP: weight_below_gap,
     WEIGHT_CLAMPED: weight_clamped,
+    PRIORITY_CLAMPED: priority_clamped,
     EQUAL_PRIORITY: equal_priority,
     NOPREEMPT_CLEARED_BY_MASTER: nopreempt_cleared_by_master,
     PREEMPT_DELAY_WITH_WEIGHT: preempt_delay_with_weight,
     PREEMPT_DELAY_WITH_NOPREEMPT: preempt_delay_with_nopreempt,
     PRIORITY_RANGE: priority_range,
-    VRID_RANGE: vrid_range,
     WEIGHT_RANGE: weight_range,
     ADVERT_INT_RANGE: advert_int_range,
     ADDRESS_OWNER_WITH_WEIGHT: address_owner_with_weight,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Iterator, Mapping, Sequence
 
 from .. import pairs
-from ..estate import Estate
+from ..estate import Estate, NodeInstance
 from ..explore import Discovery, Exploration
 from ..findings import Finding, Rule, Severity
 from ..words import listed
@@ -88,18 +88,23 @@ def broken_properties(
 
 
 def _property(estate: Estate, discovery: Discovery, message: str, fix: str) -> Finding:
-    node = discovery.pairs[0][0]
-    member = next(
-        member for member in estate.carriers[discovery.addresses[0]] if member.node.name == node
-    )
+    member = _member_to_show(estate, discovery)
     return _RULE_OF[discovery.kind].finding(
         message,
         fix,
-        node=node,
+        node=member.node.name,
         instance=member.instance.name,
         trace=discovery.trace.words,
         line=member.line(),
     )
+
+
+def _member_to_show(estate: Estate, discovery: Discovery) -> NodeInstance:
+    """The instance on the node that shows it first; a node that holds others back need not carry
+    the addresses itself."""
+    carriers = [member for address in discovery.addresses for member in estate.carriers[address]]
+    first = [member for member in carriers if member.node.name == discovery.pairs[0][0]]
+    return (first or carriers)[0]
 
 
 def _concerned(estate: Estate, discovery: Discovery, found: Sequence[Finding]) -> list[Finding]:

@@ -36,30 +36,6 @@ def strict_no_accept(estate: Estate) -> Iterator[Finding]:
             )
 
 
-STRICT_UNICAST = Rule(
-    "strict-unicast",
-    Severity.ERROR,
-    harm="Strict mode does not allow unicast: the instance is refused on any interface that "
-    "could do multicast.",
-    example="vrrp_strict\nunicast_peer {\n    192.0.2.12\n}",
-    fix="Remove vrrp_strict.",
-    unproven="An instance that is refused is no part of the search.",
-)
-
-
-def strict_unicast(estate: Estate) -> Iterator[Finding]:
-    """Strict mode with unicast."""
-    for member in estate.members:
-        if member.instance.strict_mode and member.peers:
-            yield member.finding(
-                STRICT_UNICAST,
-                f"strict mode with unicast on {member}: the instance is refused",
-                "",
-                "strict_mode",
-            )
-
-
 RULES: dict[Rule, Judge] = {
     STRICT_NO_ACCEPT: strict_no_accept,
-    STRICT_UNICAST: strict_unicast,
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ..estate import Estate, Judge, differing, names_of, others, values_said
+from ..estate import Estate, Judge, differing, first_differing, names_of, others, values_said
 from ..findings import Finding, Rule, Severity
 from ..hearing import plain_address
 from ..pairs import DUAL_MASTER
@@ -151,10 +151,37 @@ def unicast_mismatch(estate: Estate) -> Iterator[Finding]:
             )
 
 
+MULTICAST_MISMATCH = Rule(
+    "multicast-mismatch",
+    Severity.ERROR,
+    harm="Nodes that send their adverts to different multicast groups do not hear each other: both "
+    "become master.",
+    example="lb1: mcast_dst_ip 224.0.0.50\nlb2: no mcast_dst_ip",
+    fix="Use the same multicast group on all nodes, or none (224.0.0.18 then).",
+    breaks=DUAL_MASTER,
+)
+
+
+def multicast_mismatch(estate: Estate) -> Iterator[Finding]:
+    """Multicast to different groups."""
+    for router in estate.routers:
+        silent = [member for member in router if not member.peers]
+        found = differing(silent, lambda member: member.instance.multicast_group or "the default")
+        if found:
+            yield first_differing(found).finding(
+                MULTICAST_MISMATCH,
+                f"the adverts go to multicast group {values_said(found)}: they do not hear each "
+                "other, and each becomes master",
+                "",
+                "mcast_dst_ip",
+            )
+
+
 RULES: dict[Rule, Judge] = {
     UNICAST_NO_PEERS: unicast_no_peers,
     UNICAST_SELF: unicast_self,
     UNICAST_PEER_ASYMMETRY: unicast_peer_asymmetry,
     UNICAST_UNKNOWN_PEER: unicast_unknown_peer,
     UNICAST_MISMATCH: unicast_mismatch,
+    MULTICAST_MISMATCH: multicast_mismatch,
 }

@@ -10,6 +10,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Check,
     CheckKind,
     Cluster,
+    SyncGroup,
     Track,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.validate import validate
@@ -251,4 +252,36 @@ CASES = {
     ),
     "hang-unnoticed": (planned(mode="kill"), planned(mode="fault")),
     "conditional-skipped": (text(after="@main $X=1"), text(after="@lb1 $X=1\n@main $X=2")),
+    "multicast-mismatch": (
+        model({"multicast_group": "224.0.0.50"}, both=MULTICAST),
+        model(both={**MULTICAST, "multicast_group": "224.0.0.50"}),
+    ),
+    "script-no-program": (
+        model(both={"tracks": (Track("haproxy"),)}, nodes=scripted(command="! pidof haproxy")),
+        model(
+            both={"tracks": (Track("haproxy"),)}, nodes=scripted(command="/bin/test ! -e /run/down")
+        ),
+    ),
+    "check-mismatch": (
+        model({"tracks": (*FAULT, Track("b"))}),
+        # Another name for what can be the same check.
+        model({"tracks": (*FAULT, Track("b"))}, {"tracks": (*FAULT, Track("c"))}),
+    ),
+    "sync-group-member-unknown": (
+        model(nodes={"sync_groups": (SyncGroup("G", ("VI_1", "VI_9")),)}),
+        model(nodes=group()),
+    ),
+    "priority-clamped": (
+        model({"priority": 250}, {"priority": 240}, both=weight(20)),
+        model({"priority": 230}, {"priority": 220}, both=weight(20)),
+    ),
+    "source-foreign": (
+        model({"unicast_src_ip": "192.0.2.21"}),
+        # Nothing is told of a node's addresses in other networks.
+        model({"unicast_src_ip": "198.51.100.1"}),
+    ),
+    "source-duplicate": (
+        model(both={"unicast_src_ip": "198.51.100.1"}),
+        model({"unicast_src_ip": "198.51.100.1"}, {"unicast_src_ip": "198.51.100.2"}),
+    ),
 }
