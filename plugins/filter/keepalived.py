@@ -6,19 +6,33 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived.cluster import Installed, text_of
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings import (
-    misspelt,
-    note,
-    resolve,
-    spoken,
-    together,
-    traced,
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.configuration import (
+    Installed,
+    host_text,
 )
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.names import OperatorNames
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.raw_lines import with_raw_lines
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings import (
+    cluster_request,
+    resolve,
+)
+from ansible_collections.mycat.ha.plugins.module_utils.readers import RefusalError, SettingError
+from ansible_collections.mycat.ha.plugins.module_utils.variables import unknown_variables
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import draft
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import read_request
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import installed_version
+
+INVENTORY = (
+    "mycat_ha_vip",
+    "mycat_ha_vips",
+    "mycat_ha_failover_mode",
+    "mycat_ha_preempt",
+    "mycat_ha_failover_budget",
+    "mycat_ha_node_loss_budget",
+    "mycat_ha_address",
+    "mycat_ha_lb_group",
+    "mycat_ha_mycat_group",
+)
 
 
 def _typed(variables: dict, spec: dict) -> dict:
@@ -36,10 +50,16 @@ def _keepalived_model(
 ) -> dict:
     typed = _typed(variables, spec)
     try:
-        misspelt(inventory, spec)
+        for refusal in unknown_variables(inventory, (*spec, *INVENTORY))[0]:
+            raise refusal
         return resolve(typed, facts, name, installed_version(banner))
-    except ModelError as error:
-        raise AnsibleFilterError(spoken(str(error), {}, inventory)) from None
+    except RefusalError as several:
+        names = OperatorNames(inventory)
+        raise AnsibleFilterError(
+            " ".join(str(one.named(names)) for one in several.errors)
+        ) from None
+    except SettingError as error:
+        raise AnsibleFilterError(str(error.named(OperatorNames(inventory)))) from None
 
 
 def _keepalived_text(
@@ -49,20 +69,26 @@ def _keepalived_text(
     plan = draft(asked)
     (node,) = [node for node in plan.cluster.nodes if node.name == model["name"]]
     settings = _typed(variables, spec)
-    return text_of(
+    return host_text(
         node, plan, asked, settings, model, template=template, installed=Installed(), **more
     )
 
 
-def _keepalived_request(models: list) -> dict:
+def _keepalived_request(models: list, inventory: tuple = ()) -> dict:
+    names = OperatorNames(inventory)
     try:
-        return together(models)
-    except ModelError as error:
-        raise AnsibleFilterError(str(error)) from None
+        asked = cluster_request(models)
+        names = OperatorNames.of_request(inventory, asked)
+        draft(read_request(asked), names)
+    except SettingError as error:
+        raise AnsibleFilterError(str(error.named(names))) from None
+    return asked
 
 
-def _keepalived_spoken(message: str, request: dict, inventory: list) -> str:
-    return spoken(message, request, inventory)
+def _keepalived_note(finding: dict) -> str:
+    where = ", ".join(filter(None, (finding["node"], finding["instance"])))
+    said = f"{where}: {finding['message']}" if where else finding["message"]
+    return " ".join(filter(None, (said, finding["fix"], f"({finding['id']})")))
 
 
 class FilterModule:
@@ -72,8 +98,7 @@ class FilterModule:
         return {
             "keepalived_model": _keepalived_model,
             "keepalived_request": _keepalived_request,
-            "keepalived_note": note,
-            "keepalived_spoken": _keepalived_spoken,
+            "keepalived_note": _keepalived_note,
             "keepalived_text": _keepalived_text,
-            "keepalived_traced": traced,
+            "keepalived_traced": with_raw_lines,
         }

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mycat.ha.plugins.module_utils.network.addresses import vip_interface
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 
 
 def _vip_interface(facts: dict, vips: str | list, interface: str = "") -> dict:
@@ -14,7 +14,7 @@ def _vip_interface(facts: dict, vips: str | list, interface: str = "") -> dict:
         raise AnsibleFilterError("vip_interface: give it a host's ansible_facts")
     try:
         return vip_interface(facts, vips, interface)
-    except ModelError as error:
+    except SettingError as error:
         raise AnsibleFilterError(str(error)) from error
 
 

@@ -417,7 +417,7 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import make_plan
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import read_request
 
@@ -485,7 +485,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
         plan = make_plan(read_request(module.params))
-    except ModelError as error:
+    except SettingError as error:
         module.fail_json(msg=f"vrrp_plan: {error}")
     module.exit_json(changed=False, **plan.as_data())
 

@@ -166,10 +166,10 @@ from typing import Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.validation import check_type_dict
+from ansible_collections.mycat.ha.plugins.module_utils import readers
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse_cluster
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp import options
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import Severity
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.structured import read_cluster
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.validate import Report, validate
 
@@ -210,16 +210,16 @@ def argument_spec() -> dict:
 
 
 def judge(params: dict) -> Report:
-    """The report on what the options describe. Raises ModelError."""
-    version = options.version("keepalived_version", params["keepalived_version"])
+    """The report on what the options describe. Raises SettingError."""
+    version = readers.version("keepalived_version", params["keepalived_version"])
     given = params["nodes"] if params["configs"] is None else params["configs"]
     addresses = {
-        name: options.address(f"addresses.{name}", address)
+        name: readers.address(f"addresses.{name}", address)
         for name, address in params["addresses"].items()
     }
     for name in addresses:
         if name not in given:
-            raise ModelError(f"addresses.{name}", "is not the name of a node given here")
+            raise SettingError(f"addresses.{name}", "is not the name of a node given here")
     if params["configs"] is None:
         cluster, reading = read_cluster(params["nodes"], addresses, version)
         return validate(cluster, reading)
@@ -236,7 +236,7 @@ def main() -> None:
     )
     try:
         report = judge(module.params)
-    except ModelError as error:
+    except SettingError as error:
         module.fail_json(msg=str(error))
     fail_on = module.params["fail_on"]
     limit = Severity.ERROR if fail_on == "never" else Severity(fail_on)

@@ -11,41 +11,21 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field, replace
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
+from ..readers import RefusalError, SettingError
 from ..vrrp import versions
 from ..vrrp.findings import Finding, Severity
-from ..vrrp.model import Authentication, Check, CheckKind, ModelError, Node
 from ..vrrp.plan import Plan, draft, unwished
-from ..vrrp.request import InterfaceAddress, Request, read_request
+from ..vrrp.request import InterfaceAddress, Request, read_request, virtual_address
 from ..vrrp.router_ids import assigned_router_ids
 from ..vrrp.validate import Report, validate
-from . import configuration
 from .claims import Claim, claims
+from .configuration import Installed, host_text
+from .names import OperatorNames
+from .raw_lines import raw_lines
 from .reader import parse_cluster
-from .settings import note, resolve, together
-
-
-@dataclass(frozen=True)
-class Installed:
-    """Where the role puts what keepalived starts and reads, and who runs it."""
-
-    script_user: str = "keepalived_script"
-    record_state: str = "/usr/local/libexec/mycat_ha/record_state"
-    #: Name of a check -> program, which takes its deadline in seconds as argument.
-    scripts: Mapping[str, str] = field(
-        default_factory=lambda: {
-            "haproxy": "/usr/local/libexec/mycat_ha/check_haproxy",
-            "backends": "/usr/local/libexec/mycat_ha/check_backends",
-        }
-    )
-    #: Name of a tracked file -> its path.
-    files: Mapping[str, str] = field(
-        default_factory=lambda: {
-            "haproxy_process": "/run/mycat_ha/haproxy_down",
-            "maintenance": "/run/mycat_ha/maintenance",
-        }
-    )
+from .settings import cluster_request, resolve
 
 
 @dataclass(frozen=True)
@@ -120,211 +100,145 @@ def plan_cluster(
 
     ``template`` is the text of the role's keepalived.conf.j2, ``taken`` are virtual router ids of
     others on the same networks, ``managed`` is what the first line of each text says. Raises
-    ModelError for what cannot be had.
+    RefusalError with every setting that cannot be used, called as the operator calls it.
     """
-    installed = installed or Installed()
-    models = _models(hosts)
-    asked = together(models)
-    asked["vips"] = _with_router_ids(hosts, asked, taken)
-    request = read_request(asked)
-    plan = draft(request)
-    texts = {
-        host.name: text_of(
-            node,
-            plan,
-            request,
-            host.settings,
-            model,
-            template=template,
-            installed=installed,
-            managed=managed,
-            digest=host.digest,
-        )
-        for host, model, node in zip(hosts, models, plan.cluster.nodes)
-    }
-    report = _proof(hosts, request, texts)
+    given = frozenset(name for host in hosts for name in host.given)
+    names = OperatorNames(given)
+    try:
+        models = _models(hosts)
+        asked = cluster_request(models)
+        names = OperatorNames.of_request(given, asked)
+        request = read_request({**asked, "vips": _with_router_ids(hosts, asked, taken)})
+        plan = draft(request, names)
+        texts = {
+            host.name: host_text(
+                node,
+                plan,
+                request,
+                host.settings,
+                model,
+                template=template,
+                installed=installed or Installed(),
+                managed=managed,
+                digest=host.digest,
+            )
+            for host, model, node in zip(hosts, models, plan.cluster.nodes)
+        }
+        report = _proof(hosts, request, texts)
+    except RefusalError as several:
+        raise RefusalError(error.named(names) for error in several.errors) from None
+    except SettingError as error:
+        raise RefusalError([error.named(names)]) from None
     findings = (*plan.report.findings, *unwished(report.findings, request))
-    planned = replace(plan, report=replace(report, findings=findings)).as_data()
-    return ClusterPlan(
-        hosts={
+    return _cluster_plan(
+        replace(plan, report=replace(report, findings=findings)),
+        request,
+        {
             host.name: HostPlan(
                 host.name,
                 texts[host.name],
                 model["version"],
                 tuple(model["links"]),
                 claims(texts[host.name], host.instances),
-                tuple(model["programs"]),
+                tuple({**its, "variable": names(its["variable"])} for its in model["programs"]),
             )
             for host, model in zip(hosts, models)
         },
-        checks=tuple(planned["checks"]),
-        bounds=planned["bounds"],
-        outcomes=tuple(planned["outcomes"]),
+        tuple(models[0]["addresses"]),
+    )
+
+
+def _cluster_plan(
+    plan: Plan, request: Request, hosts: Mapping[str, HostPlan], addresses: tuple[str, ...]
+) -> ClusterPlan:
+    data = plan.as_data()
+    findings = plan.report.findings
+    said = (item for item in findings if item.severity is not Severity.INFO)
+    instances = plan.cluster.nodes[0].instances
+    return ClusterPlan(
+        hosts=hosts,
+        checks=tuple(data["checks"]),
+        bounds=data["bounds"],
+        outcomes=tuple(data["outcomes"]),
         findings=findings,
-        notes=tuple(
-            dict.fromkeys(
-                note(item.as_data()) for item in findings if item.severity is not Severity.INFO
-            )
-        ),
+        notes=tuple(dict.fromkeys(map(finding_sentence, said))),
         virtual_router_ids={
             _ip(vip.address): instance.virtual_router_id
-            for vip, instance in zip(request.vips, plan.cluster.nodes[0].instances)
+            for vip, instance in zip(request.vips, instances)
         },
         instances={_ip(vip.address): vip.name for vip in request.vips},
-        addresses=tuple(models[0]["addresses"]),
+        addresses=addresses,
         slowest=plan.slowest,
     )
 
 
-def text_of(
-    node: Node,
-    plan: Plan,
-    request: Request,
-    settings: Mapping[str, Any],
-    model: Mapping[str, Any],
-    *,
-    template: str,
-    installed: Installed,
-    managed: str,
-    digest: str = "",
-) -> str:
-    """The keepalived.conf of a planned node; ``model`` is what ``resolve`` returned for it."""
-    user = settings["keepalived_notify_user"] or installed.script_user
-    printed = {
-        vip.name: {
-            **own,
-            "notify": " ".join(filter(None, (installed.record_state, own["notify"]))),
-            "mcast_src_ip": link["address"] if request.multicast else "",
-            "auth_hmac": _hmac(settings),
-        }
-        for vip, own, link in zip(request.vips, model["vips"], model["links"])
-    }
-    return configuration.render(
-        template,
-        configuration.context(
-            _configured(node, plan, settings, installed),
-            printed,
-            managed=managed,
-            digest=digest,
-            vrrp_version=request.vrrp_version,
-            startup_delay=settings["keepalived_startup_delay"],
-            garp=model["garp"],
-            notify_fifo=settings["keepalived_notify_fifo"],
-            notify_fifo_script=settings["keepalived_notify_fifo_script"],
-            notify_user=user,
-            mail=model["mail"],
-            global_extra=settings["keepalived_global_extra"],
-            extra=settings["keepalived_extra"],
-        ),
-    )
-
-
-def _configured(node: Node, plan: Plan, settings: Mapping[str, Any], installed: Installed) -> Node:
-    """The planned node with the commands of its checks, its users and its password."""
-    given = {check["name"]: check for check in settings["keepalived_checks"]}
-    deadlines = {item.check.name: item.poll.deadline for item in plan.checks if item.poll}
-    password = settings["keepalived_auth_pass"]
-    authentication = (
-        Authentication(settings["keepalived_auth_type"] or "PASS", password) if password else None
-    )
-    return replace(
-        node,
-        checks=tuple(
-            replace(
-                check,
-                command=_command(check, given, deadlines, installed),
-                user=given.get(check.name, {}).get("user") or "",
-            )
-            for check in node.checks
-        ),
-        instances=tuple(
-            replace(instance, authentication=authentication) for instance in node.instances
-        ),
-        script_security=True,
-        script_user=installed.script_user,
-    )
-
-
-def _command(
-    check: Check,
-    given: Mapping[str, Mapping[str, Any]],
-    deadlines: Mapping[str, float],
-    installed: Installed,
-) -> str:
-    if check.kind is CheckKind.FILE:
-        return installed.files[check.name]
-    deadline = deadlines[check.name]
-    if check.name in given:
-        return f"/usr/bin/timeout {deadline} {given[check.name]['script']}"
-    # The role's own scripts ask twice.
-    return f"{installed.scripts[check.name]} {deadline / 2}"
-
-
-def _hmac(settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    hmac = settings.get("keepalived_auth_hmac")
-    if not hmac:
-        return None
-    return {
-        "keys": hmac["keys"],
-        "active_key": hmac.get("active_key") or hmac["keys"][0]["id"],
-        "anti_replay": hmac.get("anti_replay") or "time",
-        "time_window": hmac.get("time_window"),
-        "mode": hmac.get("mode") or "enforce",
-    }
+def finding_sentence(finding: Finding) -> str:
+    """Where a finding is, what it says, what to change, and its id."""
+    where = ", ".join(filter(None, (finding.node, finding.instance)))
+    said = f"{where}: {finding.message}" if where else finding.message
+    return " ".join(filter(None, (said, finding.fix, f"({finding.id})")))
 
 
 def _proof(hosts: Sequence[Host], request: Request, texts: Mapping[str, str]) -> Report:
-    """What is wrong with the texts, read back as keepalived reads them. Raises ModelError for an
-    error: of raw lines, or of the plan or the template."""
+    """What is to be said of the texts, read back as keepalived reads them. Raises SettingError for
+    an error: raw lines are at fault, or else the plan or the template."""
     cluster, reading, lines = parse_cluster(texts, keepalived_version=request.keepalived_version)
     report = validate(cluster, reading, lines)
     if report.reaches(Severity.ERROR):
-        said = note(report.findings[0].as_data())
-        raw = list(dict.fromkeys(name for host in hosts for name in _raw_options(host.settings)))
+        said = finding_sentence(report.findings[0])
+        raw = dict.fromkeys(
+            where.rpartition("[")[0] for host in hosts for where, _line in raw_lines(host.settings)
+        )
         if raw:
-            raise ModelError(", ".join(raw), f"with these lines, the cluster fails: {said}")
-        raise ModelError("plan", f"does not hold, please report it: {said}")
+            listed = ", ".join(f"{{{where}}}" for where in raw)
+            raise SettingError(
+                next(iter(raw)), f"the cluster fails with the raw lines in {listed}: {said}"
+            )
+        raise SettingError("plan", f"does not hold, please report it: {said}")
     return report
 
 
-def _raw_options(settings: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("keepalived_global_extra", "keepalived_extra"):
-        if settings[name]:
-            yield name
-    for index, vip in enumerate(settings["keepalived_vips"]):
-        if vip.get("extra"):
-            yield f"keepalived_vips[{index}].extra"
-
-
-# --- what is asked of the plan --------------------------------------------------------------------
+# --- what the hosts ask for -----------------------------------------------------------------------
 
 
 def _models(hosts: Sequence[Host]) -> list[dict[str, Any]]:
     """What ``resolve`` says of each host. What is not known of a host without facts is as it is on
     the others."""
-    known = {
-        host.name: resolve(host.settings, _facts(host, host.facts), host.name, host.version)
-        for host in hosts
-        if host.facts
-    }
+    known = [host for host in hosts if host.facts]
     if not known:
-        raise ModelError("hosts", "nothing is known of any of them; gather their facts")
-    oldest = min((model["version"] for model in known.values()), key=versions.numbers)
-    links = next(iter(known.values()))["links"]
-    return [
-        known.get(host.name)
-        or resolve(
-            host.settings,
-            _facts(host, _assumed_facts(host, links)),
-            host.name,
-            host.version or oldest,
+        raise SettingError("nodes", "none of them was reached; nothing is known to plan with")
+    found = _resolved(known, {host.name: host.facts for host in known})
+    first = found[known[0].name]
+    oldest = min((model["version"] for model in found.values()), key=versions.numbers)
+    unknown = [replace(host, version=host.version or oldest) for host in hosts if not host.facts]
+    found.update(
+        _resolved(unknown, {host.name: _assumed_facts(host, first["links"]) for host in unknown})
+    )
+    return [found[host.name] for host in hosts]
+
+
+def _resolved(
+    hosts: Sequence[Host], facts: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """What ``resolve`` says of each host, by name. Raises RefusalError; what is wrong on all of
+    them is said once."""
+    found = {}
+    wrong: dict[tuple[str, str], list[tuple[str, SettingError]]] = {}
+    for host in hosts:
+        service_mgr = "systemd" if host.systemd else ""
+        known = {**facts[host.name], "service_mgr": service_mgr}
+        try:
+            found[host.name] = resolve(host.settings, known, host.name, host.version)
+        except (SettingError, RefusalError) as error:
+            for one in error.errors if isinstance(error, RefusalError) else (error,):
+                wrong.setdefault((one.option, one.problem), []).append((host.name, one))
+    if wrong:
+        raise RefusalError(
+            error.on("" if len(places) == len(hosts) else ", ".join(name for name, _one in places))
+            for places in wrong.values()
+            for _name, error in places[:1]
         )
-        for host in hosts
-    ]
-
-
-def _facts(host: Host, facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {**facts, "service_mgr": "systemd" if host.systemd else ""}
+    return found
 
 
 def _assumed_facts(host: Host, links: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -332,8 +246,9 @@ def _assumed_facts(host: Host, links: Sequence[Mapping[str, str]]) -> dict[str, 
     tell, on the interface that another host has for the same VIP (``links``)."""
     settings = host.settings
     interfaces: dict[str, dict[str, Any]] = {}
-    for vip, link in zip(settings["keepalived_vips"], links):
-        own = _known_address(host, ipaddress.ip_interface(vip["address"]))
+    for index, (vip, link) in enumerate(zip(settings["keepalived_vips"], links)):
+        address = virtual_address(f"keepalived_vips[{index}].address", vip["address"])
+        own = _known_address(host, address)
         name = vip.get("interface") or settings["keepalived_interface"] or link["interface"]
         interface = interfaces.setdefault(
             name, {"device": name, "ipv4_secondaries": [], "ipv6": []}
@@ -354,7 +269,7 @@ def _known_address(host: Host, vip: InterfaceAddress) -> InterfaceAddress:
             continue
         if own.version == vip.version and (anywhere or own.ip in vip.network):
             return own
-    raise ModelError(
+    raise SettingError(
         "mycat_ha_address",
         f"nothing tells the address of {host.name} in {vip.network}, and the host was not reached; "
         "write it",

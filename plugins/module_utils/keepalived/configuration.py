@@ -10,11 +10,14 @@ may print.
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping
 
 import jinja2
 
-from ..vrrp.model import Instance, Node
+from ..vrrp.model import Authentication, Check, CheckKind, Instance, Node
+from ..vrrp.plan import Plan
+from ..vrrp.request import Request
 from ..vrrp.structured import instance_data, node_data
 
 # What the template prints beside the model, as it is where nothing is wanted.
@@ -102,3 +105,125 @@ def _ask_for_known(given: Mapping[str, object], known: Mapping[str, object]) -> 
     unknown = sorted(given.keys() - known.keys())
     if unknown:
         raise TypeError(f"the template of keepalived.conf prints no {', '.join(unknown)}")
+
+
+# --- a host of a plan ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Where the role puts what keepalived starts and reads, and who runs it."""
+
+    script_user: str = "keepalived_script"
+    record_state: str = "/usr/local/libexec/mycat_ha/record_state"
+    #: Name of a check -> program, which takes its deadline in seconds as argument.
+    scripts: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "haproxy": "/usr/local/libexec/mycat_ha/check_haproxy",
+            "backends": "/usr/local/libexec/mycat_ha/check_backends",
+        }
+    )
+    #: Name of a tracked file -> its path.
+    files: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "haproxy_process": "/run/mycat_ha/haproxy_down",
+            "maintenance": "/run/mycat_ha/maintenance",
+        }
+    )
+
+
+def host_text(
+    node: Node,
+    plan: Plan,
+    request: Request,
+    settings: Mapping[str, Any],
+    model: Mapping[str, Any],
+    *,
+    template: str,
+    installed: Installed,
+    managed: str,
+    digest: str = "",
+) -> str:
+    """The keepalived.conf of a planned node; ``model`` is what ``resolve`` returned for it."""
+    user = settings["keepalived_notify_user"] or installed.script_user
+    printed = {
+        vip.name: {
+            **own,
+            "notify": " ".join(filter(None, (installed.record_state, own["notify"]))),
+            "mcast_src_ip": link["address"] if request.multicast else "",
+            "auth_hmac": _hmac(settings),
+        }
+        for vip, own, link in zip(request.vips, model["vips"], model["links"])
+    }
+    return render(
+        template,
+        context(
+            _configured(node, plan, settings, installed),
+            printed,
+            managed=managed,
+            digest=digest,
+            vrrp_version=request.vrrp_version,
+            startup_delay=settings["keepalived_startup_delay"],
+            garp=model["garp"],
+            notify_fifo=settings["keepalived_notify_fifo"],
+            notify_fifo_script=settings["keepalived_notify_fifo_script"],
+            notify_user=user,
+            mail=model["mail"],
+            global_extra=settings["keepalived_global_extra"],
+            extra=settings["keepalived_extra"],
+        ),
+    )
+
+
+def _configured(node: Node, plan: Plan, settings: Mapping[str, Any], installed: Installed) -> Node:
+    """The planned node with the commands of its checks, its users and its password."""
+    given = {check["name"]: check for check in settings["keepalived_checks"]}
+    deadlines = {item.check.name: item.poll.deadline for item in plan.checks if item.poll}
+    password = settings["keepalived_auth_pass"]
+    authentication = (
+        Authentication(settings["keepalived_auth_type"] or "PASS", password) if password else None
+    )
+    return replace(
+        node,
+        checks=tuple(
+            replace(
+                check,
+                command=_command(check, given, deadlines, installed),
+                user=given.get(check.name, {}).get("user") or "",
+            )
+            for check in node.checks
+        ),
+        instances=tuple(
+            replace(instance, authentication=authentication) for instance in node.instances
+        ),
+        script_security=True,
+        script_user=installed.script_user,
+    )
+
+
+def _command(
+    check: Check,
+    given: Mapping[str, Mapping[str, Any]],
+    deadlines: Mapping[str, float],
+    installed: Installed,
+) -> str:
+    if check.kind is CheckKind.FILE:
+        return installed.files[check.name]
+    deadline = deadlines[check.name]
+    if check.name in given:
+        return f"/usr/bin/timeout {deadline} {given[check.name]['script']}"
+    # The role's own scripts ask twice.
+    return f"{installed.scripts[check.name]} {deadline / 2}"
+
+
+def _hmac(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    hmac = settings.get("keepalived_auth_hmac")
+    if not hmac:
+        return None
+    return {
+        "keys": hmac["keys"],
+        "active_key": hmac.get("active_key") or hmac["keys"][0]["id"],
+        "anti_replay": hmac.get("anti_replay") or "time",
+        "time_window": hmac.get("time_window"),
+        "mode": hmac.get("mode") or "enforce",
+    }

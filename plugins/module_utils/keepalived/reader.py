@@ -18,7 +18,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..vrrp import options
+from .. import readers
+from ..readers import SettingError
 from ..vrrp.findings import Finding
 from ..vrrp.model import (
     Authentication,
@@ -26,7 +27,6 @@ from ..vrrp.model import (
     CheckKind,
     Cluster,
     Instance,
-    ModelError,
     Node,
     State,
     SyncGroup,
@@ -628,20 +628,20 @@ def parse_cluster(
     """The cluster that these files describe, node name to text, with the findings of reading them
     and, for each node, where its options stand.
 
-    Raises ModelError for what is no text at all, naming node and line.
+    Raises SettingError for what is no text at all, naming node and line.
     """
     if not texts:
-        raise ModelError("configs", "is empty; give the text of each node's keepalived.conf")
+        raise SettingError("configs", "is empty; give the text of each node's keepalived.conf")
     parsed = []
     for name, text in texts.items():
-        options.word("configs", name)
+        readers.word("configs", name)
         if not isinstance(text, str):
-            raise ModelError(f"configs.{name}", "is not the text of a keepalived.conf")
+            raise SettingError(f"configs.{name}", "is not the text of a keepalived.conf")
         address = (addresses or {}).get(name, "")
         try:
             parsed.append(parse(text, name, address=address, keepalived_version=keepalived_version))
         except ConfError as error:
-            raise ModelError(f"configs.{name}", str(error)) from error
+            raise SettingError(f"configs.{name}", str(error)) from error
     return (
         Cluster(tuple(one.node for one in parsed)),
         tuple(item for one in parsed for item in one.findings),

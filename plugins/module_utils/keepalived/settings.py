@@ -3,23 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The variables of the keepalived role, judged and put as ``vrrp_plan`` and the template want them.
 
-Pure. Whatever cannot be used raises ``ModelError`` with the variable's name and what to write
+Pure. Whatever cannot be used raises ``SettingError`` with the variable's name and what to write
 instead; what is wrong with a password is said without the password.
 """
 
 from __future__ import annotations
 
-import difflib
+import functools
 import ipaddress
 import re
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
+from .. import readers
 from ..network.addresses import vip_interface
-from ..vrrp import options, versions
-from ..vrrp.model import ModelError
-from .keywords import KEYWORDS, OTHER_BLOCKS
-from .lines import ConfError
-from .tree import Statement, parse_tree
+from ..readers import SettingError, collected
+from ..vrrp import versions
+from .raw_lines import judge_raw_lines
 
 Settings = Mapping[str, Any]
 
@@ -36,11 +35,6 @@ GARP = {
 }
 # These are in no result, since results are shown at -v.
 SECRETS = ("keepalived_auth_pass", "keepalived_auth_hmac")
-SECRET_KEYWORDS = {
-    "authentication": "keepalived_auth_pass",
-    "auth_pass": "keepalived_auth_pass",
-    "auth_hmac": "keepalived_auth_hmac",
-}
 # Where a set variable needs a newer keepalived than Debian 11 has.
 SINCE = {"keepalived_auth_hmac": versions.AUTH_HMAC_SINCE}
 # IFNAMSIZ of Linux, without the final NUL.
@@ -54,7 +48,6 @@ _MAIL = re.compile(r"[^\s\"{}#!@]+@[^\s\"{}#!@]+")
 _VMAC = re.compile(r"vrrp6?[._]\d+")
 _PREFERENCE = frozenset(("preference", "order", "priority"))
 _HEX = re.compile(r"hex:((?:[0-9A-Fa-f]{2})+)")
-_TOP = frozenset(KEYWORDS) | OTHER_BLOCKS | {"include"}
 
 
 def resolve(
@@ -71,17 +64,27 @@ def resolve(
     and for the template ``settings`` (without those that hold passwords), ``garp`` (pairs of
     keyword and value), ``mail`` and ``vips`` (what there is to print for each VIP).
     """
+    systemd = facts.get("service_mgr") == "systemd"
     version = _version(settings, facts, installed)
-    _since(settings, version)
-    _authentication(settings)
-    _seconds(settings)
-    _grace(settings, facts.get("service_mgr") == "systemd")
-    _garp(settings)
-    _mail(settings)
-    _scripts(settings)
-    _raw("keepalived_global_extra", settings["keepalived_global_extra"], "global_defs")
-    _raw("keepalived_extra", settings["keepalived_extra"], "")
-    links = list(_links(settings, facts))
+    _ask_for_a_vip(settings)
+    *_judged, links, asked = collected(
+        lambda: _since(settings, version),
+        lambda: _authentication(settings),
+        lambda: _seconds(settings),
+        lambda: _grace(settings, systemd),
+        lambda: _garp(settings),
+        lambda: _mail(settings),
+        lambda: _scripts(settings),
+        lambda: _raw_lines(settings),
+        lambda: list(_links(settings, facts)),
+        lambda: _request(settings, systemd),
+    )
+    vips = collected(
+        *(
+            functools.partial(_vip, index, settings, link["interface"], version)
+            for index, link in enumerate(links)
+        )
+    )
     return {
         "name": name,
         "links": links,
@@ -94,7 +97,7 @@ def resolve(
             }
         ),
         "programs": list(_programs(settings)),
-        "request": _request(settings, facts.get("service_mgr") == "systemd"),
+        "request": asked,
         "settings": {key: settings[key] for key in settings if key not in SECRETS},
         "garp": [
             [name.replace("keepalived_", ""), settings[name]]
@@ -102,31 +105,23 @@ def resolve(
             if settings.get(name) is not None
         ],
         "mail": _mail_to_print(settings, str(facts.get("fqdn") or name)),
-        "vips": [
-            _vip(f"keepalived_vips[{index}]", vip, settings, link["interface"], version)
-            for index, (vip, link) in enumerate(zip(settings["keepalived_vips"], links))
-        ],
+        "vips": vips,
     }
 
 
-def misspelt(names: Iterable[str], known: Iterable[str]) -> None:
-    """Refuses a variable whose name is almost one of ``known`` or of the inventory's."""
-    known = sorted((*known, *INVENTORY))
-    for name in sorted(set(names) - set(known)):
-        close = difflib.get_close_matches(name, known, 1, 0.9)
-        if close:
-            raise ModelError(name, f"is not known; write {close[0]}")
+# Options of vrrp_plan that the role calls otherwise.
+_VARIABLES = {"mode": "failover_mode"}
 
 
-def together(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def cluster_request(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What ``vrrp_plan`` is to be asked for these hosts, in order of preference; each is what
     ``resolve`` returned for it."""
     first, *others = hosts
     for other in others:
         for key, value in first["request"].items():
             if other["request"][key] != value:
-                raise ModelError(
-                    variable(key),
+                raise SettingError(
+                    f"keepalived_{_VARIABLES.get(key, key)}",
                     f"differs between {first['name']} and {other['name']}; write it once for the "
                     "whole group",
                 )
@@ -137,120 +132,25 @@ def together(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-# --- names ----------------------------------------------------------------------------------------
-
-_SHARED = ("vips", "failover_mode", "preempt", "failover_budget", "node_loss_budget")
-INVENTORY = (
-    *(f"mycat_ha_{name}" for name in _SHARED),
-    "mycat_ha_vip",
-    "mycat_ha_address",
-    "mycat_ha_lb_group",
-    "mycat_ha_mycat_group",
-)
-
-
-def variable(option: str) -> str:
-    """The variable behind an option of ``vrrp_plan``."""
-    return "keepalived_" + {"mode": "failover_mode"}.get(option, option)
-
-
-def spoken(message: str, request: Mapping[str, Any], inventory: Iterable[str]) -> str:
-    """A message of ``vrrp_plan`` or of this module, in the words of the inventory.
-
-    ``request`` is what the plan was asked for; ``inventory`` are the names of all variables that
-    are set, of which some say for the whole collection what a variable of the role would say.
-    """
-    message = re.sub(r"^vrrp_plan: ", "", message)
-    message = re.sub(
-        r"^checks\[(\d+)\]", lambda found: _check_named(int(found.group(1)), request), message
-    )
-    message = re.sub(
-        r"^nodes\[(\d+)\]\.?",
-        lambda found: request["nodes"][int(found.group(1))]["name"] + ": ",
-        message,
-    )
-    message = re.sub(r"^nodes\b", "the hosts of the group (keepalived_group)", message)
-    names = [key for key in request if key not in ("nodes", "checks")]
-    alternatives = "|".join(sorted(names, key=len, reverse=True))
-    if alternatives:
-        message = re.sub(rf"^({alternatives})\b", lambda found: variable(found.group(1)), message)
-        message = re.sub(
-            rf"(?<![\w.])({alternatives})(?=: \w)", lambda found: variable(found.group(1)), message
-        )
-    message = re.sub(r"(?<![\w.])vips\[", "keepalived_vips[", message)
-    if any(check.get("effect") == "rank" for check in request.get("checks", ())):
-        message = message.replace(
-            "effect: fault for every check",
-            "keepalived_backends_check: false and effect: fault for every check",
-        )
-    shared = set(inventory)
-    if "mycat_ha_vips" not in shared and "mycat_ha_vip" in shared:
-        message = re.sub(r"\bkeepalived_vips\[0\](?:\.address\b)?", "mycat_ha_vip", message)
-    for name in _SHARED:
-        if f"mycat_ha_{name}" in shared or name != "vips":
-            message = re.sub(rf"\bkeepalived_{name}\b", f"mycat_ha_{name}", message)
-    return message
-
-
-def _check_named(index: int, request: Mapping[str, Any]) -> str:
-    return f"keepalived_checks {request['checks'][index]['name']}"
-
-
-def note(finding: Mapping[str, Any]) -> str:
-    """A finding of the plan or of the proof as one sentence for an operator."""
-    where = ", ".join(filter(None, (finding["node"], finding["instance"])))
-    said = f"{where}: {finding['message']}" if where else finding["message"]
-    text = " ".join(filter(None, (said, finding["fix"], f"({finding['id']})")))
-    return re.sub(r"(?<!\w)(failover|node_loss)_budget\b", r"mycat_ha_\1_budget", text)
-
-
-_LINE = re.compile(r"\bLine (\d+)\b")
-
-
-def traced(message: str, text: str, settings: Settings) -> str:
-    """A complaint of ``keepalived -t`` with the raw lines that it is about.
-
-    ``text`` is the configuration that it counts the lines of, ``settings`` are the role's.
-    """
-    lines = text.splitlines()
-    raw = {line.strip(): where for where, line in _raw_lines(settings) if line.strip()}
-    found = []
-    for number in dict.fromkeys(map(int, _LINE.findall(message))):
-        line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
-        if line in raw:
-            found.append(f"Line {number} is {raw[line]}: {line}")
-    return ". ".join([message, *found])
-
-
-def _raw_lines(settings: Settings) -> Iterator[tuple[str, str]]:
-    lists = [(name, settings.get(name)) for name in ("keepalived_global_extra", "keepalived_extra")]
-    for index, vip in enumerate(settings["keepalived_vips"]):
-        for key in ("virtual_routes", "virtual_rules", "track_interface", "extra"):
-            lists.append((f"keepalived_vips[{index}].{key}", vip.get(key)))
-    for name, lines in lists:
-        for index, line in enumerate(lines or []):
-            yield f"{name}[{index}]", line
-
-
 # --- keepalived's version -------------------------------------------------------------------------
 
 
 def _version(settings: Settings, facts: Mapping[str, Any], installed: str) -> str:
     given = settings.get("keepalived_version")
     if given:
-        options.version("keepalived_version", given)
+        readers.version("keepalived_version", given)
         return str(given)
     return installed or versions.distributed_version(facts)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return options.version("keepalived_version", version)
+    return readers.version("keepalived_version", version)
 
 
 def _since(settings: Settings, version: str) -> None:
     for name, since in SINCE.items():
         if settings.get(name) and _numbers(version) < since:
-            raise ModelError(
+            raise SettingError(
                 name,
                 f"needs keepalived {'.'.join(map(str, since))} and this host has {version}; leave "
                 "it out",
@@ -260,28 +160,44 @@ def _since(settings: Settings, version: str) -> None:
 # --- single settings ------------------------------------------------------------------------------
 
 
+def _ask_for_a_vip(settings: Settings) -> None:
+    vips = settings["keepalived_vips"]
+    if not vips or not all(vip["address"] for vip in vips):
+        raise SettingError(
+            "mycat_ha_vip",
+            "no virtual IP is set; write the address that clients shall use with its prefix "
+            "length, such as 192.0.2.100/24, free and in the load balancers' subnet (or a list, in "
+            "mycat_ha_vips)",
+        )
+
+
+def _raw_lines(settings: Settings) -> None:
+    judge_raw_lines("keepalived_global_extra", settings["keepalived_global_extra"], "global_defs")
+    judge_raw_lines("keepalived_extra", settings["keepalived_extra"], "")
+
+
 def _authentication(settings: Settings) -> None:
     password, kind = settings["keepalived_auth_pass"], settings["keepalived_auth_type"]
     hmac = settings.get("keepalived_auth_hmac")
     if hmac:
         _hmac(hmac)
         if password or kind:
-            raise ModelError(
+            raise SettingError(
                 "keepalived_auth_hmac", "stands beside keepalived_auth_pass; write one of them"
             )
     if not password and not kind:
         return
     if settings["keepalived_vrrp_version"] != 2:
-        raise ModelError(
+        raise SettingError(
             "keepalived_auth_pass" if password else "keepalived_auth_type",
             "VRRP 3 has no authentication; leave it out, or set keepalived_vrrp_version to 2",
         )
     if not password:
-        raise ModelError(
+        raise SettingError(
             "keepalived_auth_pass", f"is missing for {kind}; write 1 to {AUTH_PASS} characters"
         )
     if len(password.encode()) > AUTH_PASS:
-        raise ModelError(
+        raise SettingError(
             "keepalived_auth_pass",
             f"is longer than {AUTH_PASS} characters, and VRRP 2 would cut it; write {AUTH_PASS} at "
             "most",
@@ -291,7 +207,7 @@ def _authentication(settings: Settings) -> None:
 
 def _secret(where: str, value: str) -> None:
     if not _PASSWORD.fullmatch(value):
-        raise ModelError(
+        raise SettingError(
             where,
             "has characters that keepalived takes for something else; write it without blanks, "
             "quotes, braces, backslashes and any of # ! $ @ ~",
@@ -303,53 +219,53 @@ def _hmac(hmac: Settings) -> None:
     ids = []
     for index, key in enumerate(hmac["keys"]):
         at = f"{where}.keys[{index}]"
-        ids.append(options.integer(f"{at}.id", key["id"], 1, 255))
+        ids.append(readers.integer(f"{at}.id", key["id"], 1, 255))
         value = key["key"]
         _secret(f"{at}.key", value)
         hexadecimal = _HEX.fullmatch(value)
         size = len(hexadecimal.group(1)) // 2 if hexadecimal else len(value.encode())
         if not value.startswith("file:/") and not 32 <= size <= 64:
-            raise ModelError(
+            raise SettingError(
                 f"{at}.key",
                 "is not 32 to 64 bytes; write as many characters, hex: and two digits a byte, or "
                 "file: and the path of a file",
             )
     if not ids:
-        raise ModelError(f"{where}.keys", "is empty; give at least one key")
-    options.unique(f"{where}.keys", "id", ids)
+        raise SettingError(f"{where}.keys", "is empty; give at least one key")
+    readers.unique(f"{where}.keys", "id", ids)
     if hmac.get("active_key") not in (None, *ids):
-        raise ModelError(
+        raise SettingError(
             f"{where}.active_key",
             f"{hmac['active_key']} is the id of no key; write one of {', '.join(map(str, ids))}",
         )
     if hmac.get("time_window") is not None:
-        options.integer(f"{where}.time_window", hmac["time_window"], 1, 300)
+        readers.integer(f"{where}.time_window", hmac["time_window"], 1, 300)
 
 
 def _seconds(settings: Settings) -> None:
     for name in ("keepalived_preempt_delay", "keepalived_startup_delay"):
         if not 0 <= settings[name] <= MOST_SECONDS:
-            raise options.wrong(name, settings[name], f"seconds from 0 to {MOST_SECONDS}")
+            raise readers.wrong(name, settings[name], f"seconds from 0 to {MOST_SECONDS}")
 
 
 def _grace(settings: Settings, systemd: bool) -> None:
     name = "keepalived_restart_grace"
     if not 0 <= settings[name] <= MOST_SECONDS:
-        raise options.wrong(name, settings[name], f"seconds from 0 to {MOST_SECONDS}")
+        raise readers.wrong(name, settings[name], f"seconds from 0 to {MOST_SECONDS}")
     if settings[name] and settings["keepalived_failover_mode"] == "kill":
-        raise ModelError(
+        raise SettingError(
             name,
             "mode kill stops keepalived together with HAProxy; leave it out, or use mode fault",
         )
     if settings[name] and not systemd:
-        raise ModelError(name, "only systemd tells of a restart; leave it out")
+        raise SettingError(name, "only systemd tells of a restart; leave it out")
 
 
 def _garp(settings: Settings) -> None:
     for name, (least, most) in GARP.items():
         value = settings.get(name)
         if value is not None and not least <= value <= most:
-            raise options.wrong(name, value, f"a number from {least} to {most}")
+            raise readers.wrong(name, value, f"a number from {least} to {most}")
 
 
 def _mail(settings: Settings) -> None:
@@ -358,7 +274,7 @@ def _mail(settings: Settings) -> None:
         return
     where = "keepalived_mail"
     if not mail["notification_email"]:
-        raise ModelError(f"{where}.notification_email", "is empty; say who gets the mail")
+        raise SettingError(f"{where}.notification_email", "is empty; say who gets the mail")
     addresses = [
         (f"{where}.notification_email[{index}]", address)
         for index, address in enumerate(mail["notification_email"])
@@ -367,17 +283,17 @@ def _mail(settings: Settings) -> None:
         addresses.append((f"{where}.notification_email_from", mail["notification_email_from"]))
     for at, address in addresses:
         if not _MAIL.fullmatch(address):
-            raise options.wrong(at, address, "a mail address like dba@example.org")
+            raise readers.wrong(at, address, "a mail address like dba@example.org")
     server, *port = mail["smtp_server"].split() or [""]
-    options.word(f"{where}.smtp_server", server)
+    readers.word(f"{where}.smtp_server", server)
     if len(port) > 1 or not all(number.isdigit() and 0 < int(number) < 65536 for number in port):
-        raise options.wrong(
+        raise readers.wrong(
             f"{where}.smtp_server", mail["smtp_server"], "an address and perhaps a port"
         )
     if mail.get("smtp_helo_name"):
-        options.word(f"{where}.smtp_helo_name", mail["smtp_helo_name"])
+        readers.word(f"{where}.smtp_helo_name", mail["smtp_helo_name"])
     if mail.get("smtp_connect_timeout") is not None:
-        options.integer(f"{where}.smtp_connect_timeout", mail["smtp_connect_timeout"], 1, 3600)
+        readers.integer(f"{where}.smtp_connect_timeout", mail["smtp_connect_timeout"], 1, 3600)
 
 
 def _mail_to_print(settings: Settings, host: str) -> dict[str, Any] | None:
@@ -402,15 +318,15 @@ def _scripts(settings: Settings) -> None:
     fifo, reader = settings["keepalived_notify_fifo"], settings["keepalived_notify_fifo_script"]
     _hook("keepalived_notify_fifo_script", reader)
     if fifo and not re.fullmatch(r"/[^\s\"{}#!$@~]+", fifo):
-        raise options.wrong(
+        raise readers.wrong(
             "keepalived_notify_fifo", fifo, "a whole path like /run/keepalived.fifo"
         )
     if reader and not fifo:
-        raise ModelError(
+        raise SettingError(
             "keepalived_notify_fifo", "is missing for keepalived_notify_fifo_script; name the FIFO"
         )
     if settings["keepalived_notify_user"]:
-        options.word("keepalived_notify_user", settings["keepalived_notify_user"])
+        readers.word("keepalived_notify_user", settings["keepalived_notify_user"])
 
 
 def _programs(settings: Settings) -> Iterator[dict[str, str]]:
@@ -433,54 +349,16 @@ def _hook(where: str, command: str) -> None:
 
 
 def _command(where: str, command: str) -> None:
-    options.text(where, command)
+    readers.text(where, command)
     if not command.startswith("/"):
-        raise options.wrong(where, command, "a command with the whole path of its program")
+        raise readers.wrong(where, command, "a command with the whole path of its program")
     if _SHELL.search(command):
-        raise ModelError(
+        raise SettingError(
             where,
-            f"{command!r} needs a shell, and keepalived starts commands without one; put it into a "
+            "{value} needs a shell, and keepalived starts commands without one; put it into a "
             "script and name that",
+            value=command,
         )
-
-
-# --- raw lines ------------------------------------------------------------------------------------
-
-
-def _raw(where: str, lines: Sequence[str], block: str) -> None:
-    """Refuses lines that would close the block they stand in, or that no version knows there."""
-    for index, line in enumerate(lines):
-        if "\0" in line or "\n" in line:
-            raise options.wrong(f"{where}[{index}]", line, "one line in each item of the list")
-    known = KEYWORDS[block] if block else _TOP
-    try:
-        tree = parse_tree("\n".join(lines))
-    except ConfError as error:
-        raise ModelError(f"{where}[{error.line - 1}]", error.problem) from error
-    for finding in tree.findings:
-        if finding.id == "syntax":
-            raise ModelError(f"{where}[{(finding.line or 1) - 1}]", finding.message)
-    _without_secrets(where, tree.statements)
-    for statement in tree.statements:
-        if statement.keyword not in known and not statement.keyword.startswith("$"):
-            close = difflib.get_close_matches(statement.keyword, sorted(known), 1)
-            raise ModelError(
-                f"{where}[{statement.line - 1}]",
-                f"{statement.keyword!r} is no keyword of keepalived "
-                + (f"in {block}; " if block else "outside all blocks; ")
-                + (f"write {close[0]}" if close else "leave it out"),
-            )
-
-
-def _without_secrets(where: str, statements: Iterable[Statement]) -> None:
-    for statement in statements:
-        instead = SECRET_KEYWORDS.get(statement.keyword)
-        if instead:
-            raise ModelError(
-                f"{where}[{statement.line - 1}]",
-                f"{statement.keyword} holds a password, and raw lines are shown; write {instead}",
-            )
-        _without_secrets(where, statement.block or ())
 
 
 # --- VIPs -----------------------------------------------------------------------------------------
@@ -533,9 +411,9 @@ def _own(given: Sequence[str]) -> dict[int, str]:
     own: dict[int, str] = {}
     for index, address in enumerate(given):
         where = f"keepalived_address[{index}]"
-        family = ipaddress.ip_address(options.address(where, address)).version
+        family = ipaddress.ip_address(readers.address(where, address)).version
         if family in own:
-            raise ModelError(
+            raise SettingError(
                 where, f"{address} is IPv{family} as {own[family]} is; write one of each family"
             )
         own[family] = address
@@ -543,23 +421,23 @@ def _own(given: Sequence[str]) -> dict[int, str]:
 
 
 def _interface_name(where: str, name: str) -> None:
-    options.word(where, name)
+    readers.word(where, name)
     if len(name) > LONGEST_INTERFACE or "/" in name:
-        raise options.wrong(
+        raise readers.wrong(
             where, name, f"an interface's name of at most {LONGEST_INTERFACE} characters"
         )
 
 
-def _vip(
-    where: str, vip: Settings, settings: Settings, interface: str, version: str
-) -> dict[str, Any]:
+def _vip(index: int, settings: Settings, interface: str, version: str) -> dict[str, Any]:
+    """What there is to print for a VIP, given by its index."""
+    where, vip = f"keepalived_vips[{index}]", settings["keepalived_vips"][index]
     multicast = settings["keepalived_multicast"]
-    _raw(f"{where}.extra", vip.get("extra") or [], "vrrp_instance")
+    judge_raw_lines(f"{where}.extra", vip.get("extra") or [], "vrrp_instance")
     for key in NOTIFY:
         _hook(f"{where}.{key}", vip.get(key) or "")
     _vmac(where, vip, multicast, version)
     if multicast and ":" in vip["address"] and _numbers(version) < versions.MULTICAST_IPV6_SINCE:
-        raise ModelError(
+        raise SettingError(
             "keepalived_multicast",
             f"needs keepalived 2.2 or newer for {vip['address']}, and this host has {version}, "
             "which wants link-local addresses there; leave it out",
@@ -580,7 +458,7 @@ def _vmac(where: str, vip: Settings, multicast: bool, version: str) -> None:
     if not vip.get("use_vmac"):
         for key in ("vmac_interface", "vmac_xmit_base"):
             if vip.get(key):
-                raise ModelError(
+                raise SettingError(
                     f"{where}.{key}", "does nothing without use_vmac; set that to true"
                 )
         return
@@ -589,13 +467,13 @@ def _vmac(where: str, vip: Settings, multicast: bool, version: str) -> None:
     if multicast:
         return
     if _numbers(version) < versions.UNICAST_VMAC_SINCE:
-        raise ModelError(
+        raise SettingError(
             f"{where}.use_vmac",
             f"needs keepalived 2.2 or newer where adverts are unicast, and this host has "
             f"{version}; leave it out, or set keepalived_multicast",
         )
     if vip.get("vmac_xmit_base") is False:
-        raise ModelError(
+        raise SettingError(
             f"{where}.vmac_xmit_base",
             "is false, and a virtual MAC address without it needs multicast; leave it out, or set "
             "keepalived_multicast",
@@ -607,13 +485,13 @@ def _entries(where: str, vip: Settings, interface: str) -> None:
         for index, line in enumerate(vip.get(key) or []):
             words = _entry(f"{where}.{key}[{index}]", line)
             if key == "virtual_rules" and not _PREFERENCE.intersection(words):
-                raise ModelError(
+                raise SettingError(
                     f"{where}.{key}[{index}]",
                     "has no preference, and keepalived would choose one; write one at its end, "
                     "such as preference 100",
                 )
             if key == "track_interface" and words[0] == interface:
-                raise ModelError(
+                raise SettingError(
                     f"{where}.{key}[{index}]",
                     f"{interface} is the interface of {vip['address']}, which keepalived watches "
                     "anyway; leave it out",
@@ -621,9 +499,9 @@ def _entries(where: str, vip: Settings, interface: str) -> None:
 
 
 def _entry(where: str, line: str) -> list[str]:
-    words = [options.word(where, word) for word in line.split(" ") if word]
+    words = [readers.word(where, word) for word in line.split(" ") if word]
     if not words:
-        raise options.wrong(where, line, "one line of words")
+        raise readers.wrong(where, line, "one line of words")
     return words
 
 
@@ -667,13 +545,13 @@ def _checks(settings: Settings, systemd: bool) -> list[dict[str, Any]]:
     mode, given = settings["keepalived_failover_mode"], settings["keepalived_checks"]
     if mode == "kill":
         if given:
-            raise ModelError(
+            raise SettingError(
                 "keepalived_checks",
                 "mode kill stops keepalived together with HAProxy and knows no further check; "
-                "leave them out, or set mycat_ha_failover_mode to fault",
+                "leave them out, or set {keepalived_failover_mode} to fault",
             )
         if not systemd:
-            raise ModelError(
+            raise SettingError(
                 "keepalived_failover_mode", "is kill, which needs systemd on the hosts; write fault"
             )
         return [{"name": "haproxy", "event": True}]
@@ -683,12 +561,12 @@ def _checks(settings: Settings, systemd: bool) -> list[dict[str, Any]]:
     ]
     for index, check in enumerate(given):
         where = f"keepalived_checks[{index}]"
-        options.word(f"{where}.name", check["name"])
+        readers.word(f"{where}.name", check["name"])
         if check["name"] in ("maintenance", "haproxy", "backends"):
-            raise ModelError(f"{where}.name", f"{check['name']} is the role's own; write another")
+            raise SettingError(f"{where}.name", f"{check['name']} is the role's own; write another")
         _command(f"{where}.script", check["script"])
         if check.get("user"):
-            options.word(f"{where}.user", check["user"])
+            readers.word(f"{where}.user", check["user"])
         asked = {key: check[key] for key in ("name", "effect", "budget") if check.get(key)}
         if check.get("weight") is not None:
             asked["weight"] = str(check["weight"])

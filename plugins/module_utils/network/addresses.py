@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import AbstractSet, Iterator, Mapping, Sequence, Union
 
-from ..vrrp.model import ModelError
+from ..readers import SettingError
 from ..vrrp.request import InterfaceAddress, virtual_address
 
 OPTION = "mycat_ha_vip"
@@ -52,17 +52,17 @@ def vip_interface(
     the host's address to take where it has several there. ``others`` are further virtual addresses
     that the host may have at the moment; ``option`` is the name of the variable for messages.
 
-    Returns ``{"interface": "eth0", "address": "192.0.2.11", "prefix": 24}``. Raises ModelError
+    Returns ``{"interface": "eth0", "address": "192.0.2.11", "prefix": 24}``. Raises SettingError
     with the subnets that the host has.
     """
     wanted = [virtual_address(option, vip) for vip in ([vips] if isinstance(vips, str) else vips)]
     if not wanted:
-        raise ModelError(option, "none is given; write one like 192.0.2.100/24")
+        raise SettingError(option, "none is given; write one like 192.0.2.100/24")
     hosts = _interfaces(facts)
     for vip in wanted:
         for name, addresses in hosts:
             if vip.version == 4 and addresses and addresses[0].ip == vip.ip:
-                raise ModelError(
+                raise SettingError(
                     option, f"{vip} is the host's own address on {name}; write one that no host has"
                 )
     links = _links(hosts, {vip.ip for vip in wanted} | set(_plain(others)))
@@ -84,7 +84,7 @@ def _taken(link: Link, own: str) -> dict[str, object]:
     for address in link.addresses:
         if address.ip == ipaddress.ip_address(own):
             return _answer(link, address)
-    raise ModelError(
+    raise SettingError(
         "keepalived_address",
         f"{own} is no address of this host on {link.interface} ({_subnets([link])}); write one of "
         "that interface, or name another with keepalived_interface",
@@ -99,7 +99,7 @@ def _matching(links: Sequence[Link], wanted: Sequence[InterfaceAddress], option:
     first, *others = wanted
     candidates = [(own, link) for link in links for own in [link.own(first)] if own]
     if not candidates:
-        raise ModelError(
+        raise SettingError(
             option,
             f"{first} is in no subnet of the host ({_subnets(links)}); write a free address of one "
             "of its subnets",
@@ -107,7 +107,7 @@ def _matching(links: Sequence[Link], wanted: Sequence[InterfaceAddress], option:
     _own, link = max(candidates, key=lambda candidate: candidate[0].network.prefixlen)
     for vip in others:
         if not link.own(vip):
-            raise ModelError(
+            raise SettingError(
                 option,
                 f"{vip} is not in a subnet of {link.interface} ({_subnets([link])}) as {first} is; "
                 "addresses that are kept up together share one interface",
@@ -118,7 +118,7 @@ def _matching(links: Sequence[Link], wanted: Sequence[InterfaceAddress], option:
 def _named(links: Sequence[Link], interface: str, vip: InterfaceAddress, option: str) -> Link:
     link = next((link for link in links if link.interface == interface), Link(interface, ()))
     if not any(own.version == vip.version for own in link.addresses):
-        raise ModelError(
+        raise SettingError(
             option,
             f"the host has no IPv{vip.version} address on {interface} ({_subnets(links)}); name an "
             "interface that has one",
@@ -158,7 +158,7 @@ def _interfaces(facts: Mapping[str, object]) -> list[tuple[str, list[InterfaceAd
     """Each interface and all addresses on it, in the order of the interfaces' names."""
     names = facts.get("interfaces")
     if not isinstance(names, (list, tuple)):
-        raise ModelError(OPTION, "the host's facts know no interfaces; gather its network facts")
+        raise SettingError(OPTION, "the host's facts know no interfaces; gather its network facts")
     found: dict[str, list[InterfaceAddress]] = {}
     for key in sorted(map(str, names)):
         fact = facts.get(key, facts.get(_fact_name(key)))

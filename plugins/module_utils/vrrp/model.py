@@ -13,15 +13,6 @@ import enum
 from dataclasses import dataclass
 
 
-class ModelError(ValueError):
-    """A value that no cluster can have. ``where`` names the option, as a user would write it."""
-
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(f"{where}: {problem}")
-        self.where = where
-        self.problem = problem
-
-
 class CheckKind(enum.Enum):
     """What a check looks at; the value is the keyword of the block that tracks it."""
 

@@ -35,9 +35,10 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Iterator, Sequence
 
+from ..readers import Naming, SettingError, plain_name
 from . import priority, versions
 from .findings import Finding, Severity
-from .model import Check, CheckKind, Cluster, Instance, ModelError, Node, SyncGroup, Track
+from .model import Check, CheckKind, Cluster, Instance, Node, SyncGroup, Track
 from .request import Mode, Preempt, RankedCheck, Request
 from .router_ids import router_ids
 from .structured import check_data, instance_data, track_data
@@ -161,29 +162,30 @@ class Plan:
 def make_plan(request: Request) -> Plan:
     """The plan for a request, proven before it is returned.
 
-    Raises ModelError for what cannot be had; its text names the nearest thing that can.
+    Raises SettingError for what cannot be had; its text names the nearest thing that can.
     """
     return _proven(draft(request), request)
 
 
-def draft(request: Request) -> Plan:
-    """The plan without its proof; the report holds what the plan itself has to say."""
+def draft(request: Request, naming: Naming = plain_name) -> Plan:
+    """The plan without its proof; the report holds what the plan itself has to say, with options
+    as ``naming`` calls them."""
     ranks = _rank(request)
     timers = _timers(request, ranks)
     return Plan(
         cluster=_cluster(request, ranks, timers),
         bounds=_bounds(request, ranks, timers),
         checks=timers.checks,
-        report=Report(tuple(_notes(request, ranks, timers))),
+        report=Report(tuple(_notes(request, ranks, timers, naming))),
     )
 
 
 def _proven(plan: Plan, request: Request) -> Plan:
-    """The plan with the validator's report. Raises ModelError if the plan does not hold, which
+    """The plan with the validator's report. Raises SettingError if the plan does not hold, which
     would be a defect of this module."""
     report = validate(plan.cluster)
     if report.reaches(Severity.ERROR):
-        raise ModelError("plan", f"does not hold, please report it: {report.findings[0].message}")
+        raise SettingError("plan", f"does not hold, please report it: {report.findings[0].message}")
     found = unwished(report.findings, request)
     return replace(plan, report=replace(report, findings=plan.report.findings + found))
 
@@ -275,7 +277,7 @@ class _Ranks:
 
 
 def _rank(request: Request) -> _Ranks:
-    """Weights that keep the order of severity without clamping. Raises ModelError."""
+    """Weights that keep the order of severity without clamping. Raises SettingError."""
     weighted = _is_weighted(request)
     bases = request.priorities or _bases(len(request.nodes), request.preempt, weighted)
     gap = max(bases) - min(bases)
@@ -284,7 +286,7 @@ def _rank(request: Request) -> _Ranks:
     if request.mode is Mode.KILL:
         _without_ranks(request)
     elif not request.checks:
-        raise ModelError(
+        raise SettingError(
             "checks", "none is given, so nothing would notice a dead HAProxy; give at least one"
         )
     else:
@@ -308,7 +310,7 @@ def _bases(nodes: int, preempt: Preempt, weighted: bool) -> tuple[int, ...]:
     return tuple(TOP_PRIORITY - (0 if equal else place) for place in range(nodes))
 
 
-def _out_of_priorities(request: Request, gap: int, needed: int) -> ModelError:
+def _out_of_priorities(request: Request, gap: int, needed: int) -> SettingError:
     if request.priorities:
         lowest = needed - gap
         advice = (
@@ -316,12 +318,12 @@ def _out_of_priorities(request: Request, gap: int, needed: int) -> ModelError:
             if lowest + gap <= TOP_PRIORITY
             else "leave them out"
         )
-        return ModelError(
+        return SettingError(
             "priorities",
             f"the lowest is {min(request.priorities)} and failed checks take away up to "
             f"{needed - gap - 1}, which would end below 1; {advice}",
         )
-    return ModelError(
+    return SettingError(
         "checks",
         f"{len(request.nodes)} nodes with these checks need {needed} priorities and VRRP has "
         f"{TOP_PRIORITY}; " + _nearest(request, gap),
@@ -334,22 +336,23 @@ def _ask_for_sticky(request: Request, gap: int, weighted: bool) -> None:
     if not weighted or request.preempt is not Preempt.STICKY:
         return
     if gap:
-        raise ModelError(
+        raise SettingError(
             "priorities",
-            "differ, so the address would return although preempt is sticky: with checks that "
-            "rank, sticky needs equal priorities; write one number for all nodes, or preempt: "
-            "preferred, or effect: fault for every check",
+            "differ, so the address would return although {preempt} is sticky: with checks that "
+            "rank, sticky needs equal priorities; write one number for all nodes, or {preempt}: "
+            "preferred, or {checks[].effect}: fault for every check",
         )
     groups: dict[str, int] = {}
     for index, vip in enumerate(request.vips):
         first = groups.setdefault(vip.sync_group, index) if vip.sync_group else index
         if not _same_winners(request, first, index):
-            raise ModelError(
+            raise SettingError(
                 f"vips[{index}].sync_group",
                 f"{vip.sync_group} would wait for itself: with equal priorities the higher address "
                 f"wins, and the nodes' addresses for {vip.name} are in another order than for "
-                f"{request.vips[first].name}; write preempt: preferred, or effect: fault for "
-                "every check, or let the addresses rise in the same order",
+                f"{request.vips[first].name}; write {{preempt}}: preferred, or "
+                "{checks[].effect}: fault for every check, or let the addresses rise in the same "
+                "order",
             )
 
 
@@ -374,30 +377,30 @@ def _ask_for_harmless_delay(request: Request, weighted: bool) -> None:
     if not request.preempt_delay:
         return
     if request.preempt is Preempt.STICKY:
-        raise ModelError(
+        raise SettingError(
             "preempt_delay",
-            "delays the return of an address, and with preempt: sticky none returns; write 0, or "
-            "preempt: preferred",
+            "delays the return of an address, and with {preempt}: sticky none returns; write 0, or "
+            "{preempt}: preferred",
         )
     if weighted:
-        raise ModelError(
+        raise SettingError(
             "preempt_delay",
             f"would leave clients without service for {request.preempt_delay:g} s when a check "
             "that ranks fails, since it also delays the takeover from a node whose priority has "
-            "dropped; write 0, or effect: fault for every check",
+            "dropped; write 0, or {checks[].effect}: fault for every check",
         )
 
 
 def _without_ranks(request: Request) -> None:
     if len(request.checks) > 1:
-        raise ModelError(
+        raise SettingError(
             "checks",
             "mode kill stops keepalived together with HAProxy and knows no further check; leave "
-            f"out {request.checks[1].name}, or write mode: fault",
+            f"out {request.checks[1].name}, or write {{mode}}: fault",
         )
     if request.checks and request.checks[0].weight:
-        raise ModelError(
-            "checks[0].weight", "mode kill has no weights; write auto, or mode: weight"
+        raise SettingError(
+            "checks[0].weight", "mode kill has no weights; write auto, or {mode}: weight"
         )
     for check in request.checks:
         for option, given in (
@@ -406,9 +409,9 @@ def _without_ranks(request: Request) -> None:
             ("poll", not check.poll),
         ):
             if given:
-                raise ModelError(
+                raise SettingError(
                     f"checks[0].{option}",
-                    "mode kill tracks nothing; leave it out, or write mode: fault",
+                    "mode kill tracks nothing; leave it out, or write {mode}: fault",
                 )
 
 
@@ -422,14 +425,14 @@ def _weights(mode: Mode, checks: Sequence[RankedCheck], gap: int) -> tuple[int, 
         if weight is None:
             weight = -least if check.is_ranked(mode) else 0
         if weight and 0 in weights:
-            raise ModelError(
+            raise SettingError(
                 f"checks[{index}].weight",
                 f"{check.name} is more severe than {checks[index + 1 + weights.index(0)].name}, "
                 "whose weight of 0 takes a node out; write 0 here too, or a weight there, or "
                 "list it first",
             )
         if weight and -weight < least:
-            raise ModelError(
+            raise SettingError(
                 f"checks[{index}].weight",
                 f"{weight} does not outweigh the gap of {gap} between the nodes and the {lighter} "
                 f"that lighter checks can take away; write {-least}, or auto",
@@ -455,15 +458,15 @@ def _nearest(request: Request, gap: int) -> str:
     polled_only = [replace(check, event=not check.poll) for check in automatic]
     for checks, fitting_gap, advice in (
         (automatic, gap, "leave out the weights that you gave"),
-        (request.checks, 0, "write preempt: sticky, which needs no gap between the nodes"),
+        (request.checks, 0, "write {preempt}: sticky, which needs no gap between the nodes"),
         (polled_only, gap, "leave out event, so that each check counts once"),
     ):
         weights = _weights(request.mode, checks, fitting_gap)
         if _priorities(checks, weights, fitting_gap) <= TOP_PRIORITY:
             return advice
     if request.mode is Mode.WEIGHT:
-        return "write mode: fault, which needs no weights"
-    return "write effect: fault for more of them, which needs no weight"
+        return "write {mode}: fault, which needs no weights"
+    return "write {checks[].effect}: fault for more of them, which needs no weight"
 
 
 # --- how fast ------------------------------------------------------------------------------
@@ -476,7 +479,7 @@ class _Timers:
 
 
 def _timers(request: Request, ranks: _Ranks) -> _Timers:
-    """The advert interval and the polling that keep every budget. Raises ModelError."""
+    """The advert interval and the polling that keep every budget. Raises SettingError."""
     polls = _polls(request)
     shares = any(check.budget is None for check in _tracked(request))
     for shortest in (STURDY_ADVERT, 0.0):
@@ -585,14 +588,14 @@ def _fastest(request: Request, ranks: _Ranks, advert: float) -> _Timers:
     )
 
 
-def _refusal(request: Request, ranks: _Ranks) -> ModelError:
+def _refusal(request: Request, ranks: _Ranks) -> SettingError:
     timers = _fastest(request, ranks, _adverts(request)[-1])
     shortest = _bounds(request, ranks, timers)
     if shortest.node_loss > request.node_loss_budget:
         why, instead = "", ""
         if request.vrrp_version == 2:
-            why, instead = " of VRRPv2", ", or vrrp_version: 3"
-        return ModelError(
+            why, instead = " of VRRPv2", ", or {vrrp_version}: 3"
+        return SettingError(
             "node_loss_budget",
             f"{request.node_loss_budget:g} s cannot be kept: the bound node_loss is "
             f"{shortest.node_loss:g} s with the shortest adverts{why}; write at least "
@@ -602,7 +605,7 @@ def _refusal(request: Request, ranks: _Ranks) -> ModelError:
         bound = "check_failure_poll"
         if shortest.check_failure_poll is None or shortest.check_failure_poll < shortest.failover:
             bound = "check_failure_event"
-        return ModelError(
+        return SettingError(
             "failover_budget",
             f"{request.failover_budget:g} s cannot be kept: the bound {bound} is "
             f"{shortest.failover:g} s with the shortest timers; "
@@ -615,7 +618,7 @@ def _refusal(request: Request, ranks: _Ranks) -> ModelError:
         for index, item in enumerate(timers.checks)
         if item.check.budget is not None and item.bound > item.check.budget
     )
-    return ModelError(
+    return SettingError(
         f"checks[{index}].budget",
         f"{budget:g} s cannot be kept: {item.check.name} is felt for {item.bound:g} s with the "
         f"shortest timers; " + _remedies(request, item.bound, [item]),
@@ -626,7 +629,7 @@ def _remedies(request: Request, bound: float, checks: Sequence[CheckPlan]) -> st
     """What to write for a budget that these checks break."""
     remedies = [f"write at least {bound:g}"]
     if any(item.weight for item in checks):
-        remedies.append("mode: fault" if request.mode is Mode.WEIGHT else "effect: fault")
+        remedies.append("{mode}: fault" if request.mode is Mode.WEIGHT else "effect: fault")
     if any(item.poll for item in checks) and request.keepalived_version < versions.FRACTIONS_SINCE:
         remedies.append("use keepalived 2.3.2 or newer, which checks more than once a second")
     return ", or ".join(remedies)
@@ -703,34 +706,34 @@ def _connected(request: Request, instance: Instance, node: int, vip: int) -> Ins
     )
 
 
-def _notes(request: Request, ranks: _Ranks, timers: _Timers) -> Iterator[Finding]:
+def _notes(request: Request, ranks: _Ranks, timers: _Timers, naming: Naming) -> Iterator[Finding]:
     """What the operator should know although the plan holds."""
     if timers.advert < STURDY_ADVERT:
-        yield _short_adverts(request, ranks, timers.advert)
+        yield _short_adverts(request, ranks, timers.advert, naming)
     moving = {vip.sync_group or vip.address for vip in request.vips}
     if request.preempt is Preempt.STICKY and len(moving) > 1:
         yield Finding(
             "spread-not-kept",
             Severity.INFO,
-            f"With preempt: sticky nothing returns: after a failure, or when one node starts "
-            f"first, one node can hold all {len(request.vips)} addresses.",
-            "Write preempt: preferred to have each address return to its own node.",
+            f"With {naming('preempt')}: sticky nothing returns: after a failure, or when one node "
+            f"starts first, one node can hold all {len(request.vips)} addresses.",
+            f"Write {naming('preempt')}: preferred to have each address return to its own node.",
         )
     if request.mode is Mode.KILL:
         yield Finding(
             "hang-unnoticed",
             Severity.INFO,
             "Mode kill notices a HAProxy that ends, not one that hangs.",
-            "Write mode: fault, which notices both.",
+            f"Write {naming('mode')}: fault, which notices both.",
         )
 
 
-def _short_adverts(request: Request, ranks: _Ranks, advert: float) -> Finding:
+def _short_adverts(request: Request, ranks: _Ranks, advert: float, naming: Naming) -> Finding:
     sturdy = _fastest(request, ranks, STURDY_ADVERT)
     bounds = _bounds(request, ranks, sturdy)
-    wanted = [f"a node_loss_budget of at least {bounds.node_loss:g}"]
+    wanted = [f"a {naming('node_loss_budget')} of at least {bounds.node_loss:g}"]
     if bounds.failover:
-        wanted.append(f"a failover_budget of at least {bounds.failover:g}")
+        wanted.append(f"a {naming('failover_budget')} of at least {bounds.failover:g}")
     wanted += [
         f"a budget of {item.check.name} of at least {item.bound:g}"
         for item in sturdy.checks

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a plan is asked for, and how it is read from ``vrrp_plan``'s options.
 
-Whatever is no request raises ``ModelError``, whose text names the option and says what to write
+Whatever is no request raises ``SettingError``, whose text names the option and says what to write
 instead.
 """
 
@@ -16,8 +16,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Mapping, Sequence, Union
 
-from . import options, versions
-from .model import ModelError
+from .. import readers
+from ..readers import SettingError
+from . import versions
 
 MOST_NODES = 100
 MOST_CHECKS = 100
@@ -158,7 +159,7 @@ def read_request(data: Mapping[str, object]) -> Request:
     given = {option: value for option, value in data.items() if value is not None}
     unknown = sorted(set(given) - {"nodes", "vips", *_OPTIONS})
     if unknown:
-        raise ModelError(unknown[0], "is not an option of a plan; leave it out")
+        raise SettingError(unknown[0], "is not an option of a plan; leave it out")
     nodes = _nodes(given.get("nodes", []))
     request = Request(
         nodes=nodes,
@@ -174,11 +175,11 @@ def read_request(data: Mapping[str, object]) -> Request:
 
 
 def _supported(request: Request) -> None:
-    """Raises ModelError for what VRRP or the nodes' keepalived does not know."""
+    """Raises SettingError for what VRRP or the nodes' keepalived does not know."""
     if request.vrrp_version == 2 and any(vip.family == 6 for vip in request.vips):
-        raise ModelError("vrrp_version", "is 2, which knows IPv4 only; write 3")
+        raise SettingError("vrrp_version", "is 2, which knows IPv4 only; write 3")
     if request.priorities and len(request.priorities) != len(request.nodes):
-        raise ModelError(
+        raise SettingError(
             "priorities",
             f"has {len(request.priorities)} numbers and there are {len(request.nodes)} nodes; "
             "write one for each node, in their order, or leave it out",
@@ -188,10 +189,10 @@ def _supported(request: Request) -> None:
     if request.keepalived_version < versions.TRACK_FILE_SINCE:
         for index, check in enumerate(request.checks):
             if check.event and request.mode is not Mode.KILL:
-                raise ModelError(
+                raise SettingError(
                     f"checks[{index}].event",
                     "needs the tracked files of keepalived 2.0.0 or newer; write false, or "
-                    "mode: kill",
+                    "{mode}: kill",
                 )
     if request.keepalived_version < versions.SECOND_GENERATION_SINCE:
         _ask_for_little(request)
@@ -202,7 +203,7 @@ def _ask_for_interfaces(request: Request) -> None:
         for vip in range(len(request.vips)):
             if not node.link(vip).interface:
                 below = f".links[{vip}]" if node.links else ""
-                raise ModelError(
+                raise SettingError(
                     f"nodes[{index}]{below}.interface",
                     f"is missing, and with multicast the adverts go out there; write the "
                     f"interface of {node.name} that has {node.link(vip).address}",
@@ -212,14 +213,14 @@ def _ask_for_interfaces(request: Request) -> None:
 def _ask_for_little(request: Request) -> None:
     """What keepalived before 2.0.0 lacks."""
     if request.preempt_delay % 1:
-        raise ModelError(
+        raise SettingError(
             "preempt_delay",
             f"is {request.preempt_delay:g}, and keepalived before 2.0.0 knows whole seconds; "
             f"write {math.ceil(request.preempt_delay)}",
         )
     for index, vip in enumerate(request.vips):
         if vip.sync_group:
-            raise ModelError(
+            raise SettingError(
                 f"vips[{index}].sync_group",
                 "needs the sync groups of keepalived 2.0.0 or newer, which track checks; leave "
                 "it out",
@@ -234,12 +235,12 @@ def virtual_address(where: str, value: object) -> InterfaceAddress:
             raise ValueError
         address = ipaddress.ip_interface(value)
     except ValueError:
-        raise options.wrong(where, value, "an address and its prefix like 192.0.2.100/24") from None
+        raise readers.wrong(where, value, "an address and its prefix like 192.0.2.100/24") from None
     return _usable(where, address)
 
 
 def _host_address(where: str, value: object) -> str:
-    address = ipaddress.ip_address(options.address(where, value))
+    address = ipaddress.ip_address(readers.address(where, value))
     return str(_usable(where, ipaddress.ip_interface(address)).ip)
 
 
@@ -261,64 +262,64 @@ def _usable(where: str, address: InterfaceAddress) -> InterfaceAddress:
         elif ip.version == 4 and ip == network.broadcast_address:
             problem = f"it is the broadcast address of {network}"
     if problem:
-        raise ModelError(where, f"{address} cannot be used: {problem}; write another address")
+        raise SettingError(where, f"{address} cannot be used: {problem}; write another address")
     return address
 
 
 def _router_ids(where: str, value: object) -> tuple[int, ...]:
     return tuple(
-        options.integer(at, item, 1, ROUTER_IDS) for at, item in options.items(where, value)
+        readers.integer(at, item, 1, ROUTER_IDS) for at, item in readers.items(where, value)
     )
 
 
 def _nodes(value: object) -> tuple[PlannedNode, ...]:
-    nodes = tuple(_node(where, item) for where, item in options.items("nodes", value))
+    nodes = tuple(_node(where, item) for where, item in readers.items("nodes", value))
     if len(nodes) < 2:
         given = f"only {nodes[0].name} is given" if nodes else "none is given"
-        raise ModelError("nodes", f"{given}; give at least two, or nothing can take over")
+        raise SettingError("nodes", f"{given}; give at least two, or nothing can take over")
     if len(nodes) > MOST_NODES:
-        raise ModelError("nodes", f"{len(nodes)} are given; give at most {MOST_NODES}")
-    options.unique("nodes", "name", [node.name for node in nodes])
+        raise SettingError("nodes", f"{len(nodes)} are given; give at most {MOST_NODES}")
+    readers.unique("nodes", "name", [node.name for node in nodes])
     owners: dict[str, int] = {}
     for index, node in enumerate(nodes):
         for address, option in node.own_addresses():
             owner = owners.setdefault(address, index)
             if owner != index:
-                raise ModelError(
+                raise SettingError(
                     f"nodes[{index}].{option}",
-                    f"{address} is given to nodes[{owner}] too; write another",
+                    f"{address} is given to {{nodes[{owner}]}} too; write another",
                 )
     if len({_family(node.address) for node in nodes if not node.links}) > 1:
-        raise ModelError("nodes", "addresses are IPv4 and IPv6; write one family for all nodes")
+        raise SettingError("nodes", "addresses are IPv4 and IPv6; write one family for all nodes")
     return nodes
 
 
 def _node(where: str, value: object) -> PlannedNode:
-    node = options.mapping(where, value, ("name", "address", "interface", "links"))
-    name = options.word(f"{where}.name", node.get("name"))
+    node = readers.mapping(where, value, ("name", "address", "interface", "links"))
+    name = readers.word(f"{where}.name", node.get("name"))
     if node.get("links") is None:
         link = _link(where, node)
         return PlannedNode(name, link.address, link.interface)
     for option in ("address", "interface"):
         if node.get(option):
-            raise ModelError(
+            raise SettingError(
                 f"{where}.{option}",
                 f"is given and so are the links of {name}; write either address and interface, "
                 "or links",
             )
     links = tuple(
-        _link(at, options.mapping(at, item, ("address", "interface")))
-        for at, item in options.items(f"{where}.links", node["links"])
+        _link(at, readers.mapping(at, item, ("address", "interface")))
+        for at, item in readers.items(f"{where}.links", node["links"])
     )
     if not links:
-        raise ModelError(
+        raise SettingError(
             f"{where}.links", f"is empty for {name}; write one address and interface for each VIP"
         )
     places: dict[str, str] = {}
     for index, link in enumerate(links):
         place = places.setdefault(link.address, link.interface)
         if place != link.interface and not ipaddress.ip_address(link.address).is_link_local:
-            raise ModelError(
+            raise SettingError(
                 f"{where}.links[{index}].interface",
                 f"is {link.interface or 'missing'}, and {link.address} has "
                 f"{place or 'no interface'} further up; write one interface for one address",
@@ -330,7 +331,7 @@ def _link(where: str, given: Mapping[str, object]) -> Link:
     interface = given.get("interface") or ""
     return Link(
         _host_address(f"{where}.address", given.get("address")),
-        options.word(f"{where}.interface", interface) if interface else "",
+        readers.word(f"{where}.interface", interface) if interface else "",
     )
 
 
@@ -339,26 +340,28 @@ def _family(address: str) -> int:
 
 
 def _vips(value: object, nodes: Sequence[PlannedNode]) -> tuple[VirtualAddress, ...]:
-    given = list(options.items("vips", value))
+    given = list(readers.items("vips", value))
     if not given:
-        raise ModelError("vips", "none is given; give at least one like 192.0.2.100/24")
+        raise SettingError("vips", "none is given; give at least one like 192.0.2.100/24")
     for index, node in enumerate(nodes):
         if node.links and len(node.links) != len(given):
-            raise ModelError(
+            raise SettingError(
                 f"nodes[{index}].links",
-                f"has {len(node.links)} for {node.name} and vips has {len(given)}; write one "
-                "address and interface for each of vips, in their order",
+                f"has {len(node.links)} for {node.name} and {{vips}} has {len(given)}; write one "
+                "address and interface for each of {vips}, in their order",
             )
     vips = tuple(_vip(index, item, nodes) for index, (_where, item) in enumerate(given))
     if len(vips) > ROUTER_IDS:
-        raise ModelError("vips", f"{len(vips)} are given; one network has {ROUTER_IDS} router ids")
-    options.unique("vips", "address", [vip.address.split("/")[0] for vip in vips])
-    options.unique("vips", "name", [vip.name for vip in vips])
+        raise SettingError(
+            "vips", f"{len(vips)} are given; one network has {ROUTER_IDS} router ids"
+        )
+    readers.unique("vips", "address", [vip.address.split("/")[0] for vip in vips])
+    readers.unique("vips", "name", [vip.name for vip in vips])
     _ask_for_distinct_addresses(vips)
     groups = [vip.sync_group for vip in vips]
     for index, group in enumerate(groups):
         if group and groups.count(group) == 1:
-            raise ModelError(
+            raise SettingError(
                 f"vips[{index}].sync_group",
                 f"{group} has no other member; write it for each of the vips that move together, "
                 "or leave it out",
@@ -368,7 +371,7 @@ def _vips(value: object, nodes: Sequence[PlannedNode]) -> tuple[VirtualAddress, 
 
 def _vip(index: int, value: object, nodes: Sequence[PlannedNode]) -> VirtualAddress:
     where = f"vips[{index}]"
-    vip = options.mapping(
+    vip = readers.mapping(
         where,
         value,
         (
@@ -386,13 +389,13 @@ def _vip(index: int, value: object, nodes: Sequence[PlannedNode]) -> VirtualAddr
         if _family(link.address) == address.version:
             continue
         if node.links:
-            raise ModelError(
+            raise SettingError(
                 f"nodes[{place}].links[{index}].address",
-                f"{link.address} of {node.name} is IPv{_family(link.address)} and {where} "
+                f"{link.address} of {node.name} is IPv{_family(link.address)} and {{{where}}} "
                 f"({address.ip}) is IPv{address.version}; write the IPv{address.version} address "
                 f"that the adverts of {node.name} come from",
             )
-        raise ModelError(
+        raise SettingError(
             f"{where}.address",
             f"{address.ip} is IPv{address.version} and the nodes' addresses are "
             f"IPv{_family(link.address)}; adverts need one family: write the nodes' "
@@ -402,13 +405,13 @@ def _vip(index: int, value: object, nodes: Sequence[PlannedNode]) -> VirtualAddr
     further = _further(f"{where}.virtual_ipaddress", vip.get("virtual_ipaddress"), nodes)
     for place, other in enumerate(further):
         if other.version != address.version:
-            raise ModelError(
+            raise SettingError(
                 f"{where}.virtual_ipaddress[{place}]",
                 f"{other.ip} is IPv{other.version} and {address.ip} is IPv{address.version}; the "
                 "adverts have one family: write it in virtual_ipaddress_excluded",
             )
     if len(further) >= MOST_ADVERTISED:
-        raise ModelError(
+        raise SettingError(
             f"{where}.virtual_ipaddress",
             f"has {len(further)} addresses; write at most {MOST_ADVERTISED - 1}, and the others in "
             "virtual_ipaddress_excluded",
@@ -419,15 +422,15 @@ def _vip(index: int, value: object, nodes: Sequence[PlannedNode]) -> VirtualAddr
     group = vip.get("sync_group") or ""
     return VirtualAddress(
         address=str(address),
-        name=options.word(
+        name=readers.word(
             f"{where}.name", vip.get("name") or "vip_" + re.sub(r"\W", "_", str(address.ip))
         ),
         virtual_router_id=None
         if router_id is None
-        else options.integer(f"{where}.virtual_router_id", router_id, 1, ROUTER_IDS),
+        else readers.integer(f"{where}.virtual_router_id", router_id, 1, ROUTER_IDS),
         virtual_ipaddress=tuple(map(str, further)),
         virtual_ipaddress_excluded=tuple(map(str, excluded)),
-        sync_group=options.word(f"{where}.sync_group", group) if group else "",
+        sync_group=readers.word(f"{where}.sync_group", group) if group else "",
     )
 
 
@@ -437,7 +440,7 @@ def _free_address(where: str, value: object, nodes: Sequence[PlannedNode]) -> In
     host = str(address.ip)
     for node in nodes:
         if any(own == host for own, _option in node.own_addresses()):
-            raise ModelError(
+            raise SettingError(
                 where, f"{host} is {node.name}'s own address; write one that no host has"
             )
     return address
@@ -448,7 +451,7 @@ def _further(
 ) -> tuple[InterfaceAddress, ...]:
     return tuple(
         _free_address(at, item, nodes)
-        for at, item in options.items(where, [] if value is None else value)
+        for at, item in readers.items(where, [] if value is None else value)
     )
 
 
@@ -461,19 +464,19 @@ def _ask_for_distinct_addresses(vips: Sequence[VirtualAddress]) -> None:
                 host = address.split("/")[0]
                 where = f"vips[{index}].{option}[{place}]"
                 if host in seen:
-                    raise ModelError(where, f"{host} is {seen[host]} too; write it once")
+                    raise SettingError(where, f"{host} is {{{seen[host]}}} too; write it once")
                 seen[host] = where
 
 
 def _checks(where: str, value: object) -> tuple[RankedCheck, ...]:
     checks = []
-    for at, item in options.items(where, value, MOST_CHECKS):
+    for at, item in readers.items(where, value, MOST_CHECKS):
         checks.append(_check(at, item))
-    options.unique(where, "name", [check.name for check in checks])
+    readers.unique(where, "name", [check.name for check in checks])
     files = {check.file_name: check.name for check in checks if check.event and check.poll}
     for index, name in enumerate(check.name for check in checks):
         if name in files:
-            raise ModelError(
+            raise SettingError(
                 f"{where}[{index}].name",
                 f"{name} is the name of {files[name]}'s tracked file; write another",
             )
@@ -481,40 +484,42 @@ def _checks(where: str, value: object) -> tuple[RankedCheck, ...]:
 
 
 def _check(where: str, value: object) -> RankedCheck:
-    given = options.mapping(where, value, ("name", "weight", "event", "effect", "budget", "poll"))
+    given = readers.mapping(where, value, ("name", "weight", "event", "effect", "budget", "poll"))
     effect, budget = given.get("effect"), given.get("budget")
     check = RankedCheck(
-        name=options.word(f"{where}.name", given.get("name")),
+        name=readers.word(f"{where}.name", given.get("name")),
         weight=_weight(f"{where}.weight", given.get("weight", "auto")),
-        event=options.flag(f"{where}.event", given.get("event", False)),
-        effect=None if effect is None else options.member_of(Effect)(f"{where}.effect", effect),
-        budget=None if budget is None else options.duration(f"{where}.budget", budget),
-        poll=options.flag(f"{where}.poll", given.get("poll", True)),
+        event=readers.flag(f"{where}.event", given.get("event", False)),
+        effect=None if effect is None else readers.member_of(Effect)(f"{where}.effect", effect),
+        budget=None if budget is None else readers.duration(f"{where}.budget", budget),
+        poll=readers.flag(f"{where}.poll", given.get("poll", True)),
     )
     if not (check.poll or check.event):
-        raise ModelError(
+        raise SettingError(
             f"{where}.poll",
             f"is false and so is event, so nothing would notice that {check.name} fails; write "
             "event: true for a tracked file, or poll: true for a script",
         )
     if check.effect is Effect.FAULT and check.weight:
-        raise ModelError(
+        raise SettingError(
             f"{where}.weight",
             f"is {check.weight}, and effect: fault has no weight; write auto, or effect: rank",
         )
     if check.effect is Effect.RANK and check.weight == 0:
-        raise ModelError(f"{where}.weight", "is 0, which is a fault; write auto, or effect: fault")
+        raise SettingError(
+            f"{where}.weight", "is 0, which is a fault; write auto, or effect: fault"
+        )
     return check
 
 
 def _priorities(where: str, value: object) -> tuple[int, ...]:
-    return tuple(options.integer(at, item, 1, 254) for at, item in options.items(where, value))
+    return tuple(readers.integer(at, item, 1, 254) for at, item in readers.items(where, value))
 
 
 def _preempt_delay(where: str, value: object) -> float:
-    delay = options.seconds(where, value)
+    delay = readers.seconds(where, value)
     if delay > LONGEST_PREEMPT_DELAY:
-        raise options.wrong(where, value, f"a number of seconds from 0 to {LONGEST_PREEMPT_DELAY}")
+        raise readers.wrong(where, value, f"a number of seconds from 0 to {LONGEST_PREEMPT_DELAY}")
     return delay
 
 
@@ -524,28 +529,28 @@ def _weight(where: str, value: object) -> int | None:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and 0 < value <= -LOWEST_WEIGHT and not isinstance(value, bool):
-        raise ModelError(
+        raise SettingError(
             where,
             f"is {value}, which raises a node that passes; write {-value}, which lowers one that "
             "fails by as much",
         )
     if isinstance(value, bool) or not isinstance(value, int) or not LOWEST_WEIGHT <= value <= 0:
-        raise options.wrong(
+        raise readers.wrong(
             where, value, f"auto, 0 for a fault, or a number from {LOWEST_WEIGHT} to -1"
         )
     return value
 
 
 _OPTIONS: Mapping[str, Callable[[str, object], Any]] = {
-    "mode": options.member_of(Mode),
-    "preempt": options.member_of(Preempt),
+    "mode": readers.member_of(Mode),
+    "preempt": readers.member_of(Preempt),
     "checks": _checks,
-    "failover_budget": options.duration,
-    "node_loss_budget": options.duration,
-    "vrrp_version": options.vrrp_version,
+    "failover_budget": readers.duration,
+    "node_loss_budget": readers.duration,
+    "vrrp_version": readers.vrrp_version,
     "taken_virtual_router_ids": _router_ids,
-    "keepalived_version": options.version,
+    "keepalived_version": readers.version,
     "priorities": _priorities,
     "preempt_delay": _preempt_delay,
-    "multicast": options.flag,
+    "multicast": readers.flag,
 }

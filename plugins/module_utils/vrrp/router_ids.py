@@ -11,7 +11,7 @@ import itertools
 from collections import Counter
 from typing import Collection, Mapping, Sequence
 
-from .model import ModelError
+from ..readers import SettingError
 from .request import ROUTER_IDS, Request
 
 
@@ -32,7 +32,7 @@ def assigned_router_ids(
 
     Those in ``given`` are as they are. One that is ``in_use`` (a mapping for each host) for an
     address stays; where hosts differ, what most have. Any other is derived, and is none that is in
-    use or ``taken``. Raises ModelError where none is left.
+    use or ``taken``. Raises SettingError where none is left.
     """
     result = dict(given)
     for address in addresses:
@@ -51,33 +51,33 @@ def _next_free(number: int, unusable: Collection[int]) -> int:
     for candidate in itertools.chain(range(number, ROUTER_IDS + 1), range(1, number)):
         if candidate not in unusable:
             return candidate
-    raise ModelError(
+    raise SettingError(
         "vips",
         f"no router id is left for all of them, {ROUTER_IDS} are taken; give fewer addresses, or "
-        "fewer taken_virtual_router_ids",
+        "fewer {taken_virtual_router_ids}",
     )
 
 
 def router_ids(request: Request) -> list[int]:
     """A router id for each address: the given one, or one that is derived and free."""
-    used = dict.fromkeys(request.taken_virtual_router_ids, "among taken_virtual_router_ids")
+    used = dict.fromkeys(request.taken_virtual_router_ids, "among {taken_virtual_router_ids}")
     given: dict[int, list[int]] = {}
     for index, vip in enumerate(request.vips):
         if vip.virtual_router_id is None:
             continue
         sharing = given.setdefault(vip.virtual_router_id, [])
         shared = [other for other in sharing if not _may_share(request, other, index)]
-        whose = f"that of vips[{shared[0]}]" if shared else ""
+        whose = f"that of {{vips[{shared[0]}]}}" if shared else ""
         if not sharing:
             whose = used.get(vip.virtual_router_id, "")
         if whose:
-            raise ModelError(
+            raise SettingError(
                 f"vips[{index}].virtual_router_id",
                 f"{vip.virtual_router_id} is {whose} too; write another, or leave it out to have "
                 "one derived",
             )
         sharing.append(index)
-        used.setdefault(vip.virtual_router_id, f"that of vips[{index}]")
+        used.setdefault(vip.virtual_router_id, f"that of {{vips[{index}]}}")
     found = assigned_router_ids(
         [vip.address for vip in request.vips],
         {vip.address: vip.virtual_router_id for vip in request.vips if vip.virtual_router_id},

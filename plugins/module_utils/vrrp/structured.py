@@ -6,7 +6,7 @@
 A node is either the list of its instances, which is what ``vrrp_plan`` returns for it, or a
 dictionary with ``address``, ``instances`` and, where it matters, ``checks`` and the rest of
 ``_NODE``. Names are keepalived's own keywords. What is no cluster at all (a wrong type, a negative
-number, a name that a keepalived.conf cannot hold, one name twice) raises ``ModelError`` with the
+number, a name that a keepalived.conf cannot hold, one name twice) raises ``SettingError`` with the
 path of the option; what keepalived would replace (priority 256) is read as it stands, for the
 rules to judge.
 """
@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import Callable, Iterable, Iterator, Mapping
 
-from . import options
+from .. import readers
+from ..readers import SettingError
 from .findings import Finding
 from .model import (
     Authentication,
@@ -23,7 +24,6 @@ from .model import (
     CheckKind,
     Cluster,
     Instance,
-    ModelError,
     Node,
     State,
     SyncGroup,
@@ -42,88 +42,88 @@ _DEFAULT_WEIGHT = {CheckKind.FILE: 1, CheckKind.PROCESS: 1}
 
 
 def _at_least_one(where: str, value: object) -> int:
-    return options.integer(where, value, 1)
+    return readers.integer(where, value, 1)
 
 
 def _adverts(where: str, value: object) -> int:
-    return options.integer(where, value, 1, 100)
+    return readers.integer(where, value, 1, 100)
 
 
 def _addresses(where: str, value: object) -> tuple[str, ...]:
-    return tuple(options.address(at, item) for at, item in options.items(where, value))
+    return tuple(readers.address(at, item) for at, item in readers.items(where, value))
 
 
 def _virtual_addresses(where: str, value: object) -> tuple[str, ...]:
-    return tuple(options.virtual_address(at, item) for at, item in options.items(where, value))
+    return tuple(readers.virtual_address(at, item) for at, item in readers.items(where, value))
 
 
 def _words(where: str, value: object) -> tuple[str, ...]:
-    return tuple(options.word(at, item) for at, item in options.items(where, value))
+    return tuple(readers.word(at, item) for at, item in readers.items(where, value))
 
 
 def _authentication(where: str, value: object) -> Authentication:
-    given = options.mapping(where, value, ("auth_type", "auth_pass"))
-    auth_type = options.choice(f"{where}.auth_type", given.get("auth_type"), ("PASS", "AH"))
+    given = readers.mapping(where, value, ("auth_type", "auth_pass"))
+    auth_type = readers.choice(f"{where}.auth_type", given.get("auth_type"), ("PASS", "AH"))
     auth_pass = given.get("auth_pass") or ""
     try:
-        return Authentication(auth_type, options.word(where, auth_pass) if auth_pass else "")
-    except ModelError:
+        return Authentication(auth_type, readers.word(where, auth_pass) if auth_pass else "")
+    except SettingError:
         # The value is a secret: it is not shown.
-        raise ModelError(f"{where}.auth_pass", "is not a word that keepalived can read") from None
+        raise SettingError(f"{where}.auth_pass", "is not a word that keepalived can read") from None
 
 
 _INSTANCE: Mapping[str, _Reader] = {
-    "name": options.word,
-    "virtual_router_id": options.integer,
-    "interface": options.word,
-    "state": options.member_of(State),
-    "priority": options.integer,
-    "version": options.vrrp_version,
-    "advert_int": options.seconds,
-    "nopreempt": options.flag,
-    "preempt_delay": options.seconds,
-    "accept": options.flag,
-    "strict_mode": options.flag,
+    "name": readers.word,
+    "virtual_router_id": readers.integer,
+    "interface": readers.word,
+    "state": readers.member_of(State),
+    "priority": readers.integer,
+    "version": readers.vrrp_version,
+    "advert_int": readers.seconds,
+    "nopreempt": readers.flag,
+    "preempt_delay": readers.seconds,
+    "accept": readers.flag,
+    "strict_mode": readers.flag,
     "virtual_ipaddress": _virtual_addresses,
     "virtual_ipaddress_excluded": _virtual_addresses,
-    "unicast_src_ip": options.address,
+    "unicast_src_ip": readers.address,
     "unicast_peer": _addresses,
     "authentication": _authentication,
     "down_timer_adverts": _adverts,
 }
 _CHECK: Mapping[str, _Reader] = {
-    "name": options.word,
-    "kind": options.member_of(CheckKind),
-    "interval": options.duration,
-    "timeout": options.duration,
+    "name": readers.word,
+    "kind": readers.member_of(CheckKind),
+    "interval": readers.duration,
+    "timeout": readers.duration,
     "rise": _at_least_one,
     "fall": _at_least_one,
-    "init_fail": options.flag,
-    "command": options.text,
-    "user": options.word,
+    "init_fail": readers.flag,
+    "command": readers.text,
+    "user": readers.word,
     # What the plan expects of a command, and promises for it; nothing that keepalived knows.
-    "deadline": options.seconds,
-    "bound": options.seconds,
+    "deadline": readers.seconds,
+    "bound": readers.seconds,
 }
 _GROUP: Mapping[str, _Reader] = {
-    "name": options.word,
+    "name": readers.word,
     "group": _words,
-    "tracking_weight": options.flag,
+    "tracking_weight": readers.flag,
 }
 _NODE = ("address", "instances", "checks", "sync_groups", "script_security", "script_user")
 
 
 def _read(
-    where: str, value: object, readers: Mapping[str, _Reader], more: Iterable[str] = ()
+    where: str, value: object, known: Mapping[str, _Reader], more: Iterable[str] = ()
 ) -> tuple[dict[str, object], Mapping[str, object]]:
     """The values that a table of readers knows, and the dictionary itself. None and an empty
     string mean: not given."""
-    given = options.mapping(where, value, (*readers, *more))
+    given = readers.mapping(where, value, (*known, *more))
     if given.get("name") in (None, ""):
-        raise ModelError(f"{where}.name", "is missing; every item has a name")
+        raise SettingError(f"{where}.name", "is missing; every item has a name")
     return {
         key: read(f"{where}.{key}", given[key])
-        for key, read in readers.items()
+        for key, read in known.items()
         if given.get(key) is not None and given[key] != ""
     }, given
 
@@ -132,23 +132,23 @@ def _tracks(where: str, given: Mapping[str, object]) -> tuple[Track, ...]:
     return tuple(
         _track(at, item, kind)
         for keyword, kind in _KINDS.items()
-        for at, item in options.items(f"{where}.{keyword}", given.get(keyword) or [])
+        for at, item in readers.items(f"{where}.{keyword}", given.get(keyword) or [])
     )
 
 
 def _track(where: str, value: object, kind: CheckKind) -> Track:
     """An entry of a track_ list: a name, or a dictionary."""
-    given = options.mapping(
+    given = readers.mapping(
         where, {"name": value} if isinstance(value, str) else value, ("name", "weight", "reverse")
     )
     weight = given.get("weight")
     return Track(
-        options.word(f"{where}.name", given.get("name")),
+        readers.word(f"{where}.name", given.get("name")),
         kind,
         _DEFAULT_WEIGHT.get(kind, 0)
         if weight is None
-        else options.integer(f"{where}.weight", weight, -1_000_000),
-        options.flag(f"{where}.reverse", given.get("reverse", False)),
+        else readers.integer(f"{where}.weight", weight, -1_000_000),
+        readers.flag(f"{where}.reverse", given.get("reverse", False)),
     )
 
 
@@ -179,27 +179,27 @@ def _group(where: str, value: object) -> SyncGroup:
 def _node(
     name: str, value: object, address: str, keepalived_version: tuple[int, ...]
 ) -> tuple[Node, Iterator[Finding]]:
-    where = f"nodes.{options.word('nodes', name)}"
+    where = f"nodes.{readers.word('nodes', name)}"
     bare = isinstance(value, (list, tuple))
-    given = options.mapping(where, {"instances": value} if bare else value, _NODE)
+    given = readers.mapping(where, {"instances": value} if bare else value, _NODE)
     at_instances = where if bare else f"{where}.instances"
     instances = tuple(
         _instance(at, item)
-        for at, item in options.items(at_instances, given.get("instances") or [])
+        for at, item in readers.items(at_instances, given.get("instances") or [])
     )
-    options.unique(at_instances, "name", [instance.name for instance in instances])
+    readers.unique(at_instances, "name", [instance.name for instance in instances])
     groups = tuple(
         _group(at, item)
-        for at, item in options.items(f"{where}.sync_groups", given.get("sync_groups") or [])
+        for at, item in readers.items(f"{where}.sync_groups", given.get("sync_groups") or [])
     )
-    options.unique(f"{where}.sync_groups", "name", [group.name for group in groups])
+    readers.unique(f"{where}.sync_groups", "name", [group.name for group in groups])
     if given.get("checks") is None:
         checks = _assumed(instances, groups)
     else:
         checks = tuple(
-            _check(at, item) for at, item in options.items(f"{where}.checks", given["checks"])
+            _check(at, item) for at, item in readers.items(f"{where}.checks", given["checks"])
         )
-        options.unique(
+        readers.unique(
             f"{where}.checks", "name", [f"{check.kind.value} {check.name}" for check in checks]
         )
     own = given.get("address") or address
@@ -207,12 +207,12 @@ def _node(
     user = given.get("script_user") or ""
     node = Node(
         name,
-        options.address(f"{where}.address", own) if own else source,
+        readers.address(f"{where}.address", own) if own else source,
         instances,
         checks,
         groups,
-        options.flag(f"{where}.script_security", given.get("script_security", False)),
-        options.word(f"{where}.script_user", user) if user else "",
+        readers.flag(f"{where}.script_security", given.get("script_security", False)),
+        readers.word(f"{where}.script_user", user) if user else "",
         keepalived_version,
     )
     return node, _owners(name, at_instances, given.get("instances") or [])
@@ -231,8 +231,8 @@ def _assumed(instances: Iterable[Instance], groups: Iterable[SyncGroup]) -> tupl
 
 def _owners(node: str, where: str, instances: object) -> Iterator[Finding]:
     """The instances whose priority keepalived takes from state MASTER."""
-    for at, item in options.items(where, instances):
-        instance = options.mapping(at, item, (*_INSTANCE, *_KINDS))
+    for at, item in readers.items(where, instances):
+        instance = readers.mapping(at, item, (*_INSTANCE, *_KINDS))
         if instance.get("state") == "MASTER" and instance.get("priority") is None:
             yield finding(
                 "master-without-priority",
@@ -249,10 +249,10 @@ def read_cluster(
 ) -> tuple[Cluster, tuple[Finding, ...]]:
     """The cluster in ``nodes``, and what was noticed on reading it.
 
-    ``addresses`` maps node names to addresses where ``nodes`` does not say. Raises ModelError.
+    ``addresses`` maps node names to addresses where ``nodes`` does not say. Raises SettingError.
     """
     if not isinstance(nodes, Mapping) or not nodes:
-        raise options.wrong("nodes", nodes, "a dictionary of node name to instances")
+        raise readers.wrong("nodes", nodes, "a dictionary of node name to instances")
     read = [
         _node(name, value, (addresses or {}).get(name, ""), keepalived_version)
         for name, value in nodes.items()

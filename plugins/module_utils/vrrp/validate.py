@@ -14,10 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Sequence
 
+from ..readers import SettingError
 from .estate import Estate, Lines
 from .explore import Outcome, explore
 from .findings import Finding, Severity
-from .model import Cluster, ModelError
+from .model import Cluster
 from .rules.catalogue import CATALOGUE, JUDGES
 from .rules.checks import SCRIPT_UNDEFINED
 from .rules.properties import broken_properties
@@ -82,7 +83,7 @@ def validate(
     """Everything that is wrong with ``cluster``, and who holds what after which failures.
 
     ``reading`` are the findings of whoever read it, ``lines`` where options stand: node name to
-    (block, keyword) to line, as ``keepalived_conf.Parsed.lines`` has it. Raises ModelError for a
+    (block, keyword) to line, as ``keepalived_conf.Parsed.lines`` has it. Raises SettingError for a
     cluster so large that the answer would not come within seconds.
     """
     _ask_of_instances(cluster)
@@ -115,7 +116,7 @@ def _ask_of_instances(cluster: Cluster) -> None:
 
 def _ask_at_most(most: int, count: int, what: str) -> None:
     if count > most:
-        raise ModelError(what, f"{count} are given; at most {most} can be judged together")
+        raise SettingError(what, f"{count} are given; at most {most} can be judged together")
 
 
 def _without_echoes(found: Sequence[Finding]) -> Iterator[Finding]:

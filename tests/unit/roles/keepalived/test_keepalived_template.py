@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.keepalived.cluster import (
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.configuration import (
     Installed,
-    text_of,
+    host_text,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings import (
+    cluster_request,
     resolve,
-    together,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import make_plan
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import read_request
@@ -41,9 +41,9 @@ def rendered(**given: Any) -> tuple[str, dict[str, Any]]:
         for name, last in (("lb1", 11), ("lb2", 12))
     }
     models = [resolve(asked, host, name) for name, host in hosts.items()]
-    request = read_request(together(models))
+    request = read_request(cluster_request(models))
     plan = make_plan(request)
-    text = text_of(
+    text = host_text(
         plan.cluster.nodes[0],
         plan,
         request,

@@ -15,12 +15,12 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived.configuration 
     render,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Authentication,
     Check,
     CheckKind,
     Instance,
-    ModelError,
     Node,
     State,
     SyncGroup,
@@ -158,16 +158,16 @@ def test_a_rendered_node_is_read_back_as_it_was(node):
 )
 def test_what_no_conf_can_hold_is_refused(change, where):
     node = Node("lb1", "", (replace(Instance("V", 1), **change),))
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(SettingError) as caught:
         read_cluster({"lb1": node_data(node)})
-    assert caught.value.where == f"nodes.lb1.instances[0].{where}"
+    assert caught.value.option == f"nodes.lb1.instances[0].{where}"
     assert "a b'" not in str(caught.value) or where != "authentication.auth_pass"
 
 
 @pytest.mark.parametrize("command", ['a "b"', "a\nb", "${X}", "a\0"])
 def test_commands_no_conf_can_hold_are_refused(command):
     node = Node("lb1", "", (), (Check("c", command=command),))
-    with pytest.raises(ModelError):
+    with pytest.raises(SettingError):
         read_cluster({"lb1": node_data(node)})
 
 

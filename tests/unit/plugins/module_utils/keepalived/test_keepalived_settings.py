@@ -8,14 +8,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings import (
-    misspelt,
-    note,
+    cluster_request,
     resolve,
-    spoken,
-    together,
-    traced,
 )
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.readers import RefusalError, SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import installed_version
 
 VIP = "192.0.2.100/24"
@@ -299,7 +295,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("given", "says"), REFUSALS.values(), ids=REFUSALS)
 def test_refusals_name_the_variable(given: dict[str, Any], says: str) -> None:
-    with pytest.raises(ModelError, match="^" + says):
+    with pytest.raises(SettingError, match="^" + says):
         model(**given)
 
 
@@ -314,7 +310,7 @@ def test_refusals_name_the_variable(given: dict[str, Any], says: str) -> None:
     ids=["long", "braces", "vrrp-3", "hmac"],
 )
 def test_refusals_do_not_tell_a_secret(given: dict[str, Any]) -> None:
-    with pytest.raises(ModelError) as refused:
+    with pytest.raises(SettingError) as refused:
         model(**given)
     assert "hun" not in str(refused.value)
 
@@ -429,9 +425,9 @@ def test_only_systemd_tells_of_an_end() -> None:
 
     assert event("systemd")
     assert not event("openrc")
-    with pytest.raises(ModelError, match=r"^keepalived_failover_mode: is kill, .* systemd"):
+    with pytest.raises(SettingError, match=r"^keepalived_failover_mode: is kill, .* systemd"):
         model(facts(service_mgr="openrc"), failover_mode="kill")
-    with pytest.raises(ModelError, match="keepalived_restart_grace: only systemd"):
+    with pytest.raises(SettingError, match="keepalived_restart_grace: only systemd"):
         model(facts(service_mgr="openrc"), restart_grace=1.0)
 
 
@@ -454,12 +450,12 @@ def test_notify_of_a_vip_comes_before_that_of_all() -> None:
     assert [its["notify"] for its in printed] == ["/bin/each"] * 2
 
 
-def test_together_takes_the_oldest_version() -> None:
+def test_a_request_takes_the_oldest_version() -> None:
     hosts = [
         resolve(settings(version=version), facts(), name)
         for name, version in (("lb1", "2.10.0"), ("lb2", "2.9.0"))
     ]
-    asked = together(hosts)
+    asked = cluster_request(hosts)
     assert asked["keepalived_version"] == "2.9.0"
     assert [node["name"] for node in asked["nodes"]] == ["lb1", "lb2"]
 
@@ -467,99 +463,29 @@ def test_together_takes_the_oldest_version() -> None:
 def test_hosts_that_want_different_things_are_refused() -> None:
     hosts = [model(), model(name="lb2", node_loss_budget=5.0)]
     with pytest.raises(
-        ModelError, match=r"^keepalived_node_loss_budget: differs between lb1 and lb2"
+        SettingError, match=r"^keepalived_node_loss_budget: differs between lb1 and lb2"
     ):
-        together(hosts)
+        cluster_request(hosts)
 
 
-def test_misspelt_variables_are_refused_and_others_are_not() -> None:
-    known = ["keepalived_garp_master_delay", "keepalived_vips"]
-    misspelt(["keepalived_vips", "keepalived_info", "mycat_ha_vip"], known)
-    with pytest.raises(
-        ModelError, match=r"^keepalived_garp_master_dealy: .* write keepalived_garp"
-    ):
-        misspelt(["keepalived_garp_master_dealy"], known)
-    with pytest.raises(ModelError, match=r"^mycat_ha_vipss: .* write mycat_ha_vips"):
-        misspelt(["mycat_ha_vipss"], known)
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(RefusalError) as refused:
+        model(preempt_delay=1001.0, notify="page.sh", garp_master_repeat=0, interface="eth7")
+    assert [error.option for error in refused.value.errors] == [
+        "keepalived_preempt_delay",
+        "keepalived_garp_master_repeat",
+        "keepalived_notify",
+        "keepalived_vips[0].address",
+    ]
 
 
-REQUEST = {
-    "nodes": [{"name": "lb1"}, {"name": "lb2"}],
-    "checks": [{"name": "haproxy"}, {"name": "disk"}],
-    **dict.fromkeys(("vips", "mode", "preempt", "failover_budget", "vrrp_version", "priorities")),
-}
+@pytest.mark.parametrize("vips", [[], [{"address": ""}]])
+def test_no_virtual_ip(vips: list[dict[str, str]]) -> None:
+    with pytest.raises(SettingError, match=r"^mycat_ha_vip: no virtual IP is set; write"):
+        model(vips=vips)
 
 
-@pytest.mark.parametrize(
-    ("message", "inventory", "expected"),
-    [
-        pytest.param(
-            "vrrp_plan: vips[0].address: 192.0.2.1 is",
-            ["mycat_ha_vip"],
-            "mycat_ha_vip: 192.0.2.1 is",
-            id="one-vip",
-        ),
-        pytest.param(
-            "vrrp_plan: vips[1].name: is 'x'",
-            ["mycat_ha_vips"],
-            "mycat_ha_vips[1].name: is 'x'",
-            id="several-vips",
-        ),
-        pytest.param(
-            "vips[1].name: is 'x'", [], "keepalived_vips[1].name: is 'x'", id="the-role's-own"
-        ),
-        pytest.param(
-            "checks[1].weight: -1 does not outweigh",
-            [],
-            "keepalived_checks disk.weight: -1 does not outweigh",
-            id="check",
-        ),
-        pytest.param(
-            "failover_budget: 1 s cannot be kept; write at least 2, or mode: fault",
-            [],
-            "mycat_ha_failover_budget: 1 s cannot be kept; write at least 2, or "
-            "mycat_ha_failover_mode: fault",
-            id="budget",
-        ),
-        pytest.param(
-            "vips[1].virtual_router_id: 5 is that of vips[0] too",
-            ["mycat_ha_vips"],
-            "mycat_ha_vips[1].virtual_router_id: 5 is that of mycat_ha_vips[0] too",
-            id="two-vips",
-        ),
-        pytest.param(
-            "nodes[1].links[0].address: is the same",
-            [],
-            "lb2: links[0].address: is the same",
-            id="node",
-        ),
-    ],
-)
-def test_messages_are_in_the_words_of_the_inventory(
-    message: str, inventory: list[str], expected: str
-) -> None:
-    assert spoken(message, REQUEST, inventory) == expected
-
-
-def test_ranks_are_said_to_come_from_the_check_of_the_backends() -> None:
-    request = {**REQUEST, "checks": [{"name": "backends", "effect": "rank"}]}
-    said = spoken("preempt_delay: 5; write 0, or effect: fault for every check", request, [])
-    assert "keepalived_backends_check: false" in said
-
-
-def test_complaints_name_the_raw_lines_they_are_about() -> None:
-    given = settings(vips=vip(extra=["garp_extra_if x"]), extra=["garp_group {", "}"])
-    text = "vrrp_instance a {\n    garp_extra_if x\n    state BACKUP\n}\ngarp_group {\n}\n"
-    assert traced("(Line 2) bad; (Line 2) worse", text, given) == (
-        "(Line 2) bad; (Line 2) worse. Line 2 is keepalived_vips[0].extra[0]: garp_extra_if x"
-    )
-    assert traced("(Line 5) bad", text, given).endswith("keepalived_extra[0]: garp_group {")
-    for other in ("(Line 3) bad", "(Line 99) bad", "no line"):
-        assert traced(other, text, given) == other
-
-
-def test_note() -> None:
-    finding = {"id": "x", "node": "lb1", "instance": "", "message": "Odd.", "fix": "Mend it."}
-    assert note(finding) == "lb1: Odd. Mend it. (x)"
-    assert note({**finding, "node": "", "fix": ""}) == "Odd. (x)"
-    assert "a mycat_ha_node_loss_budget of" in note({**finding, "fix": "a node_loss_budget of 1"})
+def test_the_mail_s_sender_is_the_host() -> None:
+    host = facts(fqdn="lb1.example.org")
+    assert model(host, **mail())["mail"]["notification_email_from"] == "keepalived@lb1.example.org"
+    assert model(**mail())["mail"]["notification_email_from"] == "keepalived@lb1"

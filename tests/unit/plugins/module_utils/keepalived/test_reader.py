@@ -11,12 +11,12 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import 
     parse,
     parse_cluster,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Authentication,
     Check,
     CheckKind,
     Instance,
-    ModelError,
     Node,
     State,
     SyncGroup,
@@ -356,7 +356,7 @@ def test_cluster_of_texts():
     ],
 )
 def test_cluster_of_no_texts(texts, message):
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(SettingError, match=message):
         parse_cluster(texts)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.network.addresses import vip_interface
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 
 VIP = "192.0.2.100/24"
 
@@ -200,7 +200,7 @@ def test_named_interface(host: dict[str, Any], interface: str, expected: dict[st
     ],
 )
 def test_refusals(host: dict[str, Any], arguments: tuple[Any, ...], says: str) -> None:
-    with pytest.raises(ModelError) as raised:
+    with pytest.raises(SettingError) as raised:
         vip_interface(host, *arguments)
-    assert raised.value.where == "mycat_ha_vip"
+    assert raised.value.option == "mycat_ha_vip"
     assert says in raised.value.problem

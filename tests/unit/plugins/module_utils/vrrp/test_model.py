@@ -9,12 +9,6 @@ import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import model
 
 
-def test_an_error_names_the_option():
-    error = model.ModelError("lb1.priority", "must be 1..255")
-    assert str(error) == "lb1.priority: must be 1..255"
-    assert (error.where, error.problem) == ("lb1.priority", "must be 1..255")
-
-
 def pair() -> model.Cluster:
     instance = model.Instance("VI_1", 51, virtual_ipaddress=("192.0.2.9/24",))
     return model.Cluster(

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any, Iterator
 
 import pytest
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import (
     election,
     events,
@@ -16,12 +17,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp import (
     priority,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import plan as plan_module
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
-    CheckKind,
-    Instance,
-    ModelError,
-    Node,
-)
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import CheckKind, Instance, Node
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.plan import (
     Bounds,
     Plan,
@@ -63,10 +59,10 @@ def drafted(*counts: int, **options: Any) -> Plan:
     return draft(request(*counts, **options))
 
 
-def refusal(*counts: int, **options: Any) -> ModelError | None:
+def refusal(*counts: int, **options: Any) -> SettingError | None:
     try:
         drafted(*counts, **options)
-    except ModelError as error:
+    except SettingError as error:
         return error
     return None
 
@@ -352,8 +348,8 @@ def test_a_plan_keeps_the_budgets_or_is_refused(
     if refused:
         # The number that the refusal names is one that works.
         named = float(refused.problem.split("write at least ")[1].split(",")[0])
-        assert named > budgets[refused.where]
-        budgets = {"failover_budget": 60.0, "node_loss_budget": 60.0, refused.where: named}
+        assert named > budgets[refused.option]
+        budgets = {"failover_budget": 60.0, "node_loss_budget": 60.0, refused.option: named}
     plan = drafted(count, **options, **budgets)
     assert plan.bounds.failover <= budgets["failover_budget"]
     assert plan.bounds.node_loss <= budgets["node_loss_budget"]
@@ -557,7 +553,7 @@ def test_one_router_id_on_two_interfaces() -> None:
     names[1]["links"][1]["interface"] = "ens3"
     error = refusal(nodes=names, vips=both)
     assert error
-    assert (error.where, "51 is that of vips[0] too" in error.problem) == (
+    assert (error.option, "51 is that of vips[0] too" in error.problem) == (
         "vips[1].virtual_router_id",
         True,
     )
@@ -830,9 +826,9 @@ def test_a_delay_before_an_address_returns(mode: str) -> None:
     ],
 )
 def test_refusals(options: dict[str, Any], where: str, says: str) -> None:
-    with pytest.raises(ModelError) as raised:
+    with pytest.raises(SettingError) as raised:
         drafted(**options)
-    assert raised.value.where == where
+    assert raised.value.option == where
     assert says in raised.value.problem
 
 
@@ -905,5 +901,5 @@ def test_data_of_the_rest() -> None:
 def test_a_plan_that_does_not_hold_is_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Report((finding("no-failover", "the address stays on lb1"),))
     monkeypatch.setattr(plan_module, "validate", lambda _cluster: broken)
-    with pytest.raises(ModelError, match=r"plan: does not hold.* the address stays on lb1"):
+    with pytest.raises(SettingError, match=r"plan: does not hold.* the address stays on lb1"):
         planned()

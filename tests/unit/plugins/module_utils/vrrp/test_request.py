@@ -8,7 +8,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.request import (
     Effect,
     Link,
@@ -484,9 +484,9 @@ def test_addresses_that_look_odd_and_are_fine(address: str) -> None:
     ],
 )
 def test_what_is_no_request(options: dict[str, Any], where: str, says: str) -> None:
-    with pytest.raises(ModelError) as raised:
+    with pytest.raises(SettingError) as raised:
         read_request({**PAIR, **options})
-    assert raised.value.where == where
+    assert raised.value.option == where
     assert says in raised.value.problem
 
 
@@ -506,5 +506,5 @@ OPTIONS = st.sampled_from(["nodes", "vips", "mode", "preempt", "checks", "failov
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(OPTIONS | st.sampled_from(["vrrp_version", "keepalived_version"]), ANYTHING))
 def test_nothing_but_a_model_error_comes_of_nonsense(options: dict[str, Any]) -> None:
-    with contextlib.suppress(ModelError):
+    with contextlib.suppress(SettingError):
         assert isinstance(read_request({**PAIR, **options}), Request)

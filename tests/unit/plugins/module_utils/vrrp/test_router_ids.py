@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import ModelError
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.router_ids import (
     assigned_router_ids,
     derived_router_id,
@@ -69,5 +69,5 @@ def test_a_newcomer_does_not_move_an_id_in_use() -> None:
 
 
 def test_no_id_is_left() -> None:
-    with pytest.raises(ModelError, match="no router id is left"):
+    with pytest.raises(SettingError, match="no router id is left"):
         assigned_router_ids([A], {}, taken=range(1, 256))

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Authentication,
     Check,
     CheckKind,
     Cluster,
     Instance,
-    ModelError,
     Node,
     State,
     SyncGroup,
@@ -303,8 +303,8 @@ def node(**values):
     ],
 )
 def test_what_is_no_cluster(nodes, where, problem):
-    with pytest.raises(ModelError, match=problem) as caught:
+    with pytest.raises(SettingError, match=problem) as caught:
         read_cluster(nodes)
-    assert caught.value.where == where
+    assert caught.value.option == where
     assert "hunter2" not in str(caught.value)
     assert len(str(caught.value)) < 400

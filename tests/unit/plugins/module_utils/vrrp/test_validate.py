@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import Severity
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Authentication,
     Check,
     Cluster,
     Instance,
-    ModelError,
     Node,
     State,
     SyncGroup,
@@ -72,9 +72,9 @@ from rule_cases import CASES
     ],
 )
 def test_what_is_too_large_to_judge_in_time_is_refused(cluster, where):
-    with pytest.raises(ModelError, match="at most") as raised:
+    with pytest.raises(SettingError, match="at most") as raised:
         validate(cluster())
-    assert raised.value.where == where
+    assert raised.value.option == where
 
 
 def test_equal_priorities_without_addresses_do_not_mean_two_masters():

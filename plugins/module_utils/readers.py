@@ -1,17 +1,18 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Readers of structured options: each takes the option as a user would write its path, and the
-value, and returns the value with its type or raises ``ModelError``."""
+"""Settings that are wrong, and readers that find them.
+
+A reader takes the path of an option as a user would write it, and the value, and returns the value
+with its type or raises ``SettingError``. Pure.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from enum import Enum
-from typing import Callable, Iterable, Mapping, Sequence, TypeVar
-
-from .model import ModelError
+from typing import Any, Callable, Iterable, Mapping, Sequence, TypeVar
 
 _Kind = TypeVar("_Kind", bound=Enum)
 
@@ -20,13 +21,97 @@ _WORD = re.compile(r"""[^\s{}"'#!$@~\\\0]{1,255}""")
 LONGEST = 1_000_000
 MOST_ITEMS = 1000
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){1,3}")
+_STEP = r"[a-z_0-9]+(?:\[[0-9]*\])?"
+_FIELD = re.compile(rf"\{{({_STEP}(?:\.{_STEP})*)\}}")
+
+Naming = Callable[[str], str]
 
 
-def wrong(where: str, value: object, wanted: str) -> ModelError:
-    """The error for a value that is not what is wanted."""
+def plain_name(option: str) -> str:
+    """An option by its path; that of any item of a list (``checks[].effect``) by its last name."""
+    return option.rpartition("[].")[2]
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used.
+
+    ``path`` is its option, such as ``vips[0].address``, and ``option`` what ``naming`` calls that;
+    ``problem`` goes on behind the name and says what to write instead. It is made of ``template``,
+    which has other options in braces, as ``{mode}``, and ``{value}`` where that is to be shown.
+    ``host`` is the host whose setting it is, empty for all.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        template: str,
+        *,
+        value: object = None,
+        host: str = "",
+        naming: Naming = plain_name,
+    ) -> None:
+        def fill(field: re.Match[str]) -> str:
+            name = field.group(1)
+            return _shown(value) if name == "value" else naming(name)
+
+        super().__init__(path, template)
+        self.path = path
+        self.template = template
+        self.value = value
+        self.host = host
+        self.option = naming(path)
+        self.problem = _FIELD.sub(fill, template)
+
+    def named(self, naming: Naming) -> SettingError:
+        """The same error with every option as ``naming`` calls it."""
+        return SettingError(
+            self.path, self.template, value=self.value, host=self.host, naming=naming
+        )
+
+    def on(self, host: str) -> SettingError:
+        """The same error, of this host."""
+        return SettingError(self.path, self.template, value=self.value, host=host)
+
+    def __str__(self) -> str:
+        where = f"{self.host}: " if self.host else ""
+        return f"{where}{self.option}: {self.problem}"
+
+
+class RefusalError(ValueError):
+    """All settings that cannot be used, in ``errors``; as text one sentence a line."""
+
+    def __init__(self, errors: Iterable[SettingError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(map(str, self.errors)))
+
+
+def collected(*readers: Callable[[], object]) -> list[Any]:
+    """The results of all ``readers``. Raises the one SettingError that they raise, or
+    RefusalError with all of them."""
+    results = []
+    errors: list[SettingError] = []
+    for read in readers:
+        try:
+            results.append(read())
+        except RefusalError as several:
+            errors.extend(several.errors)
+        except SettingError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise RefusalError(errors)
+    return results
+
+
+def _shown(value: object) -> str:
     text = repr(value)
-    shown = text if len(text) <= 60 else text[:57] + "..."
-    return ModelError(where, f"is {shown}; write {wanted}")
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def wrong(where: str, value: object, wanted: str) -> SettingError:
+    """The error for a value that is not what is wanted."""
+    return SettingError(where, f"is {{value}}; write {wanted}", value=value)
 
 
 def mapping(where: str, value: object, options: Iterable[str]) -> Mapping[str, object]:
@@ -36,7 +121,7 @@ def mapping(where: str, value: object, options: Iterable[str]) -> Mapping[str, o
         raise wrong(where, value, "a dictionary with " + ", ".join(known))
     for key in value:
         if key not in known:
-            raise ModelError(f"{where}.{key}", f"is not known here; write {', '.join(known)}")
+            raise SettingError(f"{where}.{key}", f"is not known here; write {', '.join(known)}")
     return value
 
 
@@ -45,7 +130,7 @@ def items(where: str, value: object, most: int = MOST_ITEMS) -> Iterable[tuple[s
     if not isinstance(value, (list, tuple)):
         raise wrong(where, value, "a list")
     if len(value) > most:
-        raise ModelError(where, f"has {len(value)} items; write at most {most}")
+        raise SettingError(where, f"has {len(value)} items; write at most {most}")
     return ((f"{where}[{index}]", item) for index, item in enumerate(value))
 
 
@@ -112,9 +197,9 @@ def unique(option: str, key: str, values: Sequence[object]) -> None:
     for index, value in enumerate(values):
         first = seen.setdefault(value, index)
         if first != index:
-            raise ModelError(
+            raise SettingError(
                 f"{option}[{index}].{key}",
-                f"{value} is given to {option}[{first}] too; write another",
+                f"{value} is given to {{{option}[{first}]}} too; write another",
             )
 
 
