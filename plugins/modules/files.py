@@ -116,6 +116,8 @@ from ansible_collections.mycat.ha.plugins.module_utils.host.files import (
     FileError,
     Place,
     folder_exists,
+    group_name,
+    owner_name,
 )
 
 MASK = "********"
@@ -201,20 +203,12 @@ def wanted_attributes(entry):
 # --- diff -----------------------------------------------------------------------------------------
 
 
-def name_of(number, look_up):
-    try:
-        return look_up(number)[0]
-    except KeyError:
-        return str(number)
-
-
 def attributes_text(attributes):
     """Return mode, owner and group as a diff shows them."""
     if attributes is None:
         return "owner or group is missing still"
-    owner = name_of(attributes.uid, pwd.getpwuid)
-    group = name_of(attributes.gid, grp.getgrgid)
-    return f"{attributes.mode:04o} {owner}:{group}"
+    owner = f"{owner_name(attributes.uid)}:{group_name(attributes.gid)}"
+    return f"{attributes.mode:04o} {owner}"
 
 
 def shown(content, secret):

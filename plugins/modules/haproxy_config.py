@@ -108,9 +108,7 @@ complaints:
   sample: []
 """
 
-import contextlib
 import errno
-import hashlib
 import os
 import resource
 import socket
@@ -118,7 +116,19 @@ import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mycat.ha.plugins.module_utils.haproxy.config_text import complaints, masked
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy import admin
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy.config_text import (
+    DIGEST,
+    complaints,
+    digest_of,
+    masked,
+)
+from ansible_collections.mycat.ha.plugins.module_utils.host.processes import (
+    listening,
+    port_of,
+    sockets_of,
+)
+from ansible_collections.mycat.ha.plugins.module_utils.network.connection import NoAnswer
 
 # <linux/in.h>, <linux/in6.h>; Python has no names for them.
 FREEBIND = {
@@ -138,32 +148,9 @@ def read(module, path):
         return module.fail_json(msg=f"dest: {path} cannot be read: {error.strerror}")
 
 
-def sockets_of(pid):
-    """Return the inodes, as text, of the sockets that a process has open."""
-    inodes = set()
-    with contextlib.suppress(OSError):  # it ended
-        for entry in os.scandir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):  # closed since
-                kind, _bracket, inode = os.readlink(entry.path).partition(":[")
-                if kind == "socket":
-                    inodes.add(inode.rstrip("]"))
-    return inodes
-
-
-def listening():
-    """Return this network namespace's TCP listeners as {inode: (table, address)} (man 5 proc)."""
-    found = {}
-    for table in ("tcp", "tcp6"):
-        # A kernel without IPv6 has no tcp6.
-        with contextlib.suppress(FileNotFoundError), open(f"/proc/net/{table}") as file:
-            rows = [line.split() for line in file][1:]
-            found.update({row[9]: (table, row[1]) for row in rows if row[3] == "0A"})
-    return found
-
-
 def ports(addresses):
     """Return the ports of addresses as /proc/net/tcp writes them."""
-    return sorted({int(address.rpartition(":")[2], 16) for _table, address in addresses})
+    return sorted({port_of(address) for _table, address in addresses})
 
 
 class Service:
@@ -204,14 +191,9 @@ class Service:
     def info(self):
         """Return the answer to ``show info`` as a dict, empty while nobody answers."""
         try:
-            with socket.socket(socket.AF_UNIX) as admin:
-                admin.settimeout(2.0)
-                admin.connect(self.socket)
-                admin.sendall(b"show info\n")
-                answer = b"".join(iter(lambda: admin.recv(65536), b"")).decode(errors="replace")
-        except OSError:
+            return admin.info(admin.ask(self.socket, "show info", seconds=2.0))
+        except NoAnswer:
             return {}
-        return dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
 
     def serves(self, digest):
         """Wait until HAProxy serves with the file of this digest; tell whether it came to that."""
@@ -382,12 +364,12 @@ def main():
         supports_check_mode=True,
     )
     text = module.params["content"]
-    if "description @digest@" not in text:
-        module.fail_json(msg="content: has no line `description @digest@` in its section `global`")
+    if f"description {DIGEST}" not in text:
+        module.fail_json(msg=f"content: has no line `description {DIGEST}` in its section `global`")
     # A link stays one.
     module.params["dest"] = dest = os.path.realpath(module.params["dest"])
-    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    content = text.replace("@digest@", digest)
+    digest = digest_of(text)
+    content = text.replace(DIGEST, digest)
     before, backup = read(module, dest), None
     result = {"changed": before != content, "action": "none"}
     if module._diff:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 MASK = "********"
+# What stands for the digest of a configuration in its own text.
+DIGEST = "@digest@"
 
 # The words behind which HAProxy's manual has a secret; each ends before its value.
 _SECRET = re.compile(
@@ -58,3 +61,13 @@ def complaints(output: str, configuration: str) -> list[str]:
             line = line.replace(secret, MASK)
         lines.append(line)
     return lines
+
+
+def digest_of(text: str) -> str:
+    """Return the digest of a configuration that has ``DIGEST`` where its digest is to be."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def has_digest(text: str, digest: str) -> bool:
+    """Whether a configuration is one that this digest was put into, and was not edited since."""
+    return digest in text and digest_of(text.replace(digest, DIGEST)) == digest

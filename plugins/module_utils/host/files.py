@@ -11,7 +11,10 @@ place: what differs is replaced by a new file (rename(2)), so a reader sees the 
 from __future__ import annotations
 
 import contextlib
+import grp
+import hashlib
 import os
+import pwd
 import secrets
 import stat
 from collections.abc import Iterator
@@ -182,6 +185,85 @@ class Place:
 
     def _move_here(self, new: str) -> None:
         os.rename(new, self.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+
+def owner_name(uid: int) -> str:
+    """The name of a user, the number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def group_name(gid: int) -> str:
+    """The name of a group, the number where it has none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def described(path: str, most: int) -> tuple[dict[str, str | None], str]:
+    """What is at a path as ``{"kind", "sha256", "mode", "owner", "group"}``, and what is wrong.
+
+    ``kind`` is that of a Content. Only a file has a ``sha256``, and only one of at most ``most``
+    bytes that can be read; the second result says why it has none.
+    """
+    state: dict[str, str | None] = dict.fromkeys(("sha256", "mode", "owner", "group"))
+    try:
+        found = os.lstat(path)
+        problem = ""
+        if stat.S_ISREG(found.st_mode):
+            found, state["sha256"], problem = _hashed(path, found, most)
+    except (FileNotFoundError, NotADirectoryError):
+        return {"kind": ABSENT.kind, **state}, ""
+    except OSError as error:
+        return {"kind": "other", **state}, f"{path} cannot be read: {error.strerror}"
+    state["mode"] = f"{stat.S_IMODE(found.st_mode):04o}"
+    state["owner"] = owner_name(found.st_uid)
+    state["group"] = group_name(found.st_gid)
+    return {"kind": kind_of(found.st_mode), **state}, problem
+
+
+def _hashed(path: str, found: os.stat_result, most: int) -> tuple[os.stat_result, str | None, str]:
+    """Return the status of what was opened, its digest and why it has none."""
+    if found.st_size > most:
+        return found, None, f"{path} is longer than {most} bytes"
+    digest = hashlib.sha256()
+    try:
+        with open(os.open(path, _READ), "rb") as file:
+            found = os.fstat(file.fileno())
+            if stat.S_ISREG(found.st_mode):
+                digest.update(file.read(most))
+                return found, digest.hexdigest(), ""
+    except PermissionError as error:
+        return found, None, f"{path} cannot be read: {error.strerror}"
+    return found, None, ""
+
+
+def read_text(path: str, most: int = 4 * 1024 * 1024) -> str:
+    """Return the text of a file, not more than ``most`` characters; empty where there is none.
+
+    A link is followed. Raises OSError.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NONBLOCK)
+
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", opener=opener) as file:
+            return file.read(most)
+    except FileNotFoundError:
+        return ""
+
+
+def program_problem(path: str) -> str:
+    """Why a program cannot be run, nothing where it can."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if stat.S_ISREG(mode) and mode & 0o111 else "is not an executable file"
 
 
 def folder_exists(path: str) -> bool:

@@ -1,7 +1,7 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a running keepalived says of itself, and the kernel of its addresses. Pure: text to values.
+"""What a running keepalived says of itself. Pure: text to values.
 
 On a signal the daemon writes what it knows: as JSON where it was built with it (Debian 11, 12 and
 13 are), and always as text for people. Both carry passwords, which are not read here. What a dump
@@ -156,26 +156,6 @@ def has_loaded(written: float, started: float, changed: float | None) -> bool | 
     if changed is None:
         return True if written <= started else None
     return written <= max(started, changed)
-
-
-# --- the kernel -----------------------------------------------------------------------------------
-
-
-def kernel_addresses(text: str) -> frozenset[str]:
-    """The addresses that answer on this host, of the output of ``ip -json address``.
-
-    An IPv6 address that is still being tried for duplicates, or is one, does not answer. Raises
-    DumpError.
-    """
-    try:
-        return frozenset(
-            str(ipaddress.ip_address(info["local"]))
-            for link in json.loads(text)
-            for info in link.get("addr_info", ())
-            if "local" in info and not info.get("tentative") and not info.get("dadfailed")
-        )
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DumpError(f"ip -json address says what it should not: {error}") from error
 
 
 def held(instance: InstanceState, present: Iterable[str]) -> tuple[str, ...]:

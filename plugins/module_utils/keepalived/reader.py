@@ -32,10 +32,9 @@ from ..vrrp.model import (
     SyncGroup,
     Track,
 )
-from ..vrrp.rules.catalogue import finding
 from .keywords import ARGUMENTS, KEYWORDS, OTHER_BLOCKS
 from .lines import ConfError
-from .tree import Statement, check_count, parse_tree, shell_words
+from .tree import Statement, check_count, finding, parse_tree, shell_words
 
 
 @dataclass(frozen=True)

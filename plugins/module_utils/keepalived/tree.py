@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..vrrp.findings import Finding
-from ..vrrp.rules.catalogue import finding
 from .lines import ConfError, ReadableLines
 
 # Far above what a real file needs, low enough to answer within a second or two.
@@ -170,6 +170,15 @@ def parse_tree(text: str, config_id: str = "", includes: Mapping[str, str] | Non
         )
         _close(stack, 0, report)
     return Tree(tuple(stack[0].children), tuple(findings))
+
+
+def finding(rule_id: str, message: str, fix: str = "", **where: Any) -> Finding:
+    """A finding of the rule with this id; ``where`` is node, instance and line of it."""
+    # Imported when needed: the rules bring the model of the election with them, and what modules
+    # read on a host is nearly always a good file.
+    from ..vrrp.rules import catalogue
+
+    return catalogue.finding(rule_id, message, fix, **where)
 
 
 def _check_size(text: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Iterator
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived import process
 from ansible_collections.mycat.ha.plugins.modules import keepalived_info
 
 DUMPS = Path(__file__).parents[1] / "module_utils" / "keepalived" / "dumps"
@@ -111,7 +112,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    if keepalived_info.find_daemon() is not None:
+    if process.find_daemon() is not None:
         pytest.skip("a keepalived runs on this machine")
     made = Host(tmp_path)
     # Where controller code is loaded as well, a warning goes to the screen and not to the result.
@@ -172,21 +173,21 @@ def test_tracked_files_that_nobody_watches(host: Host) -> None:
 def test_a_process_that_watches_files(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = ctypes.CDLL(None).inotify_init()
     try:
-        assert keepalived_info.watches_files(os.getpid()) is True
+        assert process.watches_files(os.getpid()) is True
     finally:
         os.close(watch)
-    assert keepalived_info.watches_files(os.getpid()) is False
+    assert process.watches_files(os.getpid()) is False
 
     def denied(_: str) -> str:
         raise PermissionError
 
     monkeypatch.setattr(os, "readlink", denied)
-    assert keepalived_info.watches_files(os.getpid()) is None
+    assert process.watches_files(os.getpid()) is None
 
 
 def test_two_that_ask_at_once(host: Host) -> None:
     host.start()
-    with keepalived_info.alone(str(host.tmp), 1):
+    with process.alone(str(host.tmp), 1):
         start = time.monotonic()
         assert host.run(timeout=1)["running"] is True
         assert time.monotonic() - start >= 1
@@ -242,14 +243,14 @@ def test_what_anybody_can_put_there_is_not_read(tmp_path: Path, kind: str) -> No
         path.mkdir()
     else:
         os.mkfifo(path)
-    assert keepalived_info.read_own(str(path), os.geteuid()) == ""
+    assert process.read_own(str(path), os.geteuid()) == ""
 
 
 def test_another_users_file_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "keepalived.json"
     path.write_text("[]")
-    assert keepalived_info.read_own(str(path), os.geteuid()) == "[]"
-    assert keepalived_info.read_own(str(path), os.geteuid() + 1) == ""
+    assert process.read_own(str(path), os.geteuid()) == "[]"
+    assert process.read_own(str(path), os.geteuid() + 1) == ""
 
 
 def test_stopped(host: Host) -> None:
@@ -289,5 +290,5 @@ def test_no_time(host: Host) -> None:
 
 def test_where_the_dump_goes(host: Host) -> None:
     pid = host.start()
-    assert keepalived_info.temporary_directory(pid, "2.2.7") == str(host.tmp)
-    assert keepalived_info.temporary_directory(pid, "2.1.5") == keepalived_info.TMP
+    assert process.temporary_directory(pid, "2.2.7") == str(host.tmp)
+    assert process.temporary_directory(pid, "2.1.5") == process.TMP

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import pytest
+from ansible_collections.mycat.ha.plugins.module_utils.host.addresses import kernel_addresses
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import dump as state
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import reader
 
@@ -100,7 +101,7 @@ def test_never_changed_state() -> None:
 
 
 def test_held() -> None:
-    present = state.kernel_addresses((DUMPS / "ip.json").read_text())
+    present = kernel_addresses((DUMPS / "ip.json").read_text())
     assert "10.9.0.1" in present
     instances = state.parse_json(dump("2.3.3", "json"))
     assert [state.held(instance, present) for instance in instances] == [
@@ -110,21 +111,6 @@ def test_held() -> None:
         ("10.9.0.120/24",),
     ]
     assert state.held(instances[0], ["fd00:9::7"]) == ("fd00:9::7/64",)
-
-
-@pytest.mark.parametrize("flag", ["tentative", "dadfailed"])
-def test_an_address_that_does_not_answer_is_not_held(flag: str) -> None:
-    def listing(**more: Any) -> str:
-        return json.dumps([{"addr_info": [{"local": "fd00::1", **more}, {}]}, {}])
-
-    assert state.kernel_addresses(listing()) == {"fd00::1"}
-    assert state.kernel_addresses(listing(**{flag: True})) == set()
-
-
-@pytest.mark.parametrize("text", ["", "3", "[3]", '[{"addr_info": [{"local": "x"}]}]'])
-def test_strange_addresses(text: str) -> None:
-    with pytest.raises(state.DumpError):
-        state.kernel_addresses(text)
 
 
 CONF = """

@@ -1,0 +1,48 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask the health endpoint of a MyCat (mycat_status) for its verdict.
+
+By a socket of our own: http.client has a deadline for each step, not for all of them together, and
+takes as long to load as everything else that looks at a host.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ..network.connection import Connection, NoAnswer
+
+_MOST = 65536
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
+_FIELDS = ("status", "level", "reason", "warnings")
+
+
+def ask(host: str, port: int, seconds: float) -> dict[str, Any]:
+    """Return ``{"code", "status", "level", "reason"}``, and ``warnings`` where there are some.
+
+    Where no endpoint answers all are None but ``reason``, which says why.
+    """
+    try:
+        with Connection((host, port), seconds) as connection:
+            connection.send(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            return verdict(connection.rest(_MOST))
+    except NoAnswer as problem:
+        return {"code": None, "status": None, "level": None, "reason": str(problem)}
+
+
+def verdict(answer: bytes) -> dict[str, Any]:
+    """Read an HTTP answer as the endpoint gives it. Raises NoAnswer for anything else."""
+    found = _STATUS_LINE.match(answer)
+    try:
+        data = json.loads(answer.partition(b"\r\n\r\n")[2])
+    except (ValueError, RecursionError):
+        data = None
+    if not found or not isinstance(data, dict):
+        raise NoAnswer("it does not answer as mycat_status does")
+    shown = {name: data.get(name) for name in _FIELDS}
+    if shown["warnings"] is None:
+        del shown["warnings"]
+    return {"code": int(found.group(1)), **shown}

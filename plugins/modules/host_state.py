@@ -1,0 +1,479 @@
+#!/usr/bin/python
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: host_state
+short_description: Tell everything that planning and proving a cluster needs of a host
+version_added: 0.1.0
+description:
+  - Reads files, packages, units, addresses, what HAProxy, keepalived and a MyCat's health endpoint
+    say, and whether virtual addresses answer, all in one round trip. What waits for an answer waits
+    side by side.
+  - What cannot be read is V(null) or empty, and RV(problems) says why. The module itself fails for
+    wrong options only.
+  - The state of an instance is taken from the file that keepalived's notify script writes, as long
+    as the addresses that the host really has fit it and keepalived has not been started since.
+    Otherwise keepalived is asked as M(mycat.ha.keepalived_info) does it.
+options:
+  paths:
+    description: Paths to describe, see RV(files).
+    type: list
+    elements: path
+    default: []
+  packages:
+    description: Packages of dpkg or rpm.
+    type: list
+    elements: str
+    default: []
+  units:
+    description: Units of systemd; C(.service) may be left out.
+    type: list
+    elements: str
+    default: []
+  accounts:
+    description: Users who may be there or not.
+    type: list
+    elements: str
+    default: []
+  programs:
+    description: Paths of programs that should be executable.
+    type: list
+    elements: path
+    default: []
+  ports:
+    description: TCP ports; who listens there.
+    type: list
+    elements: int
+    default: []
+  vips:
+    description: Addresses at which a MySQL server should answer.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: IPv4 or IPv6 address without a prefix.
+        type: str
+        required: true
+      port:
+        description: TCP port.
+        type: int
+        required: true
+  login:
+    description:
+      - Account for a query, C(show mycat_status), at each of O(vips).
+      - Without it only the greeting is awaited.
+    type: dict
+    suboptions:
+      user:
+        description: Name of the user.
+        type: str
+        required: true
+      password:
+        description: Password for mysql_native_password.
+        type: str
+        required: true
+  endpoint_port:
+    description: Port of the health endpoint on this host, which is asked at 127.0.0.1.
+    type: int
+  haproxy_socket:
+    description: Path of HAProxy's admin socket.
+    type: path
+    default: /run/haproxy/admin.sock
+  haproxy_config:
+    description: Path of HAProxy's configuration.
+    type: path
+    default: /etc/haproxy/haproxy.cfg
+  keepalived_config:
+    description: Path of keepalived's configuration.
+    type: path
+    default: /etc/keepalived/keepalived.conf
+  timeout:
+    description: Seconds that each answer may take.
+    type: float
+    default: 2
+extends_documentation_fragment:
+  - mycat.ha.attributes.asks
+notes:
+  - Needs root for most of it.
+  - A keepalived in another network namespace than the task, as in a container, is not looked at.
+seealso:
+  - module: mycat.ha.keepalived_info
+author:
+  - mycat.ha maintainers (@mycat-ha)
+"""
+
+EXAMPLES = r"""
+- name: Read the state of a load balancer
+  mycat.ha.host_state:
+    paths: [/etc/keepalived/keepalived.conf]
+    packages: [haproxy, keepalived]
+    units: [haproxy, keepalived]
+    ports: [8066]
+    vips:
+      - address: 192.0.2.100
+        port: 8066
+  register: state
+"""
+
+RETURN = r"""
+packages:
+  description: Version of each of O(packages), V(null) where it is not installed.
+  returned: always
+  type: dict
+  sample: {haproxy: 2.6.12-1+deb12u2}
+versions:
+  description: Upstream version of the programs C(haproxy) and C(keepalived), V(null) without one.
+  returned: always
+  type: dict
+  sample: {haproxy: 2.6.12, keepalived: 2.2.7}
+files:
+  description:
+    - Of each of O(paths) its C(kind) (V(file), V(directory), V(link), V(other), V(absent)),
+      C(sha256), C(mode), C(owner) and C(group), V(null) where there is none.
+    - Links are not followed.
+  returned: always
+  type: dict
+  sample:
+    /etc/keepalived/keepalived.conf:
+      {kind: file, sha256: 9f86d081884c, mode: '0600', owner: root, group: root}
+units:
+  description: Of each of O(units) whether it is C(active) and C(enabled), in systemd's words.
+  returned: always
+  type: dict
+  sample: {haproxy: {active: active, enabled: enabled}}
+accounts:
+  description: Of each of O(accounts) whether it is there.
+  returned: always
+  type: dict
+  sample: {keepalived_script: true}
+programs:
+  description: Of each of O(programs) V(ok) or what is wrong.
+  returned: always
+  type: dict
+  sample: {/usr/local/mycat/bin/mycat: ok}
+listeners:
+  description: Of each of O(ports) the names of the processes that listen there.
+  returned: always
+  type: dict
+  sample: {'8066': [haproxy]}
+addresses:
+  description:
+    - Addresses that the host has. IPv6 addresses that are being tried for duplicates, or are one,
+      do not count.
+  returned: always
+  type: list
+  elements: str
+  sample: [127.0.0.1, 192.0.2.11, 192.0.2.100]
+keepalived:
+  description: V(null) where there is neither the program nor its configuration.
+  returned: always
+  type: dict
+  contains:
+    running:
+      description: Whether keepalived runs.
+      type: bool
+    pid:
+      description: Id of its parent process.
+      type: int
+    version:
+      description: Version of the program that is installed, empty without one.
+      type: str
+    loaded_is_file:
+      description: Whether it has read its file as it is now, V(null) where nothing tells.
+      type: bool
+    text:
+      description: Its configuration, passwords masked; empty where there is none.
+      type: str
+    instances:
+      description:
+        - As RV(mycat.ha.keepalived_info#module:instances), with C(since) (ISO 8601, UTC) in the
+          place of C(last_transition). C(effective_priority) is V(null) unless keepalived was asked.
+      type: list
+      elements: dict
+haproxy:
+  description: V(null) where there is neither the program nor its configuration.
+  returned: always
+  type: dict
+  contains:
+    alive:
+      description: Whether it answers on its admin socket.
+      type: bool
+    reason:
+      description: Why it does not, V(null) where it does.
+      type: str
+    version:
+      description: Upstream version of what runs, V(null) without an answer.
+      type: str
+    description:
+      description: What it says of itself, the digest that M(mycat.ha.haproxy_config) gave it.
+      type: str
+    loaded_is_file:
+      description:
+        - Whether that is the digest of the file as it is now. V(null) without an answer, and for a
+          file that M(mycat.ha.haproxy_config) did not write.
+      type: bool
+    servers:
+      description: Rows of C(show stat), all values as text.
+      type: list
+      elements: dict
+      sample:
+        - {proxy: mycat, server: mycat1, status: UP, check_status: L7OK, last_chk: ''}
+endpoint:
+  description:
+    - What the health endpoint said, V(null) where O(endpoint_port) is not given. Without an answer
+      all but C(reason) is V(null).
+  returned: always
+  type: dict
+  sample: {code: 200, status: up, level: greeting, reason: greets as 5.6.29-mycat-1.6.7.6}
+asked:
+  description: Of each of O(vips), as C(ADDRESS:PORT), V(ok) or why there was no good answer.
+  returned: always
+  type: dict
+  sample: {'192.0.2.100:8066': ok}
+time:
+  description: The host's clock, ISO 8601, UTC.
+  returned: always
+  type: str
+  sample: '2026-11-26T03:20:00Z'
+problems:
+  description: What could not be read, a sentence each.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+"""
+
+import os
+import pwd
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy import admin
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy import state as haproxy
+from ansible_collections.mycat.ha.plugins.module_utils.host import (
+    addresses,
+    endpoint,
+    packages,
+    units,
+)
+from ansible_collections.mycat.ha.plugins.module_utils.host.background import in_background
+from ansible_collections.mycat.ha.plugins.module_utils.host.commands import find, run
+from ansible_collections.mycat.ha.plugins.module_utils.host.files import described, program_problem
+from ansible_collections.mycat.ha.plugins.module_utils.host.problems import Problems, iso
+from ansible_collections.mycat.ha.plugins.module_utils.host.processes import listeners
+from ansible_collections.mycat.ha.plugins.module_utils.network import mysql
+from ansible_collections.mycat.ha.plugins.module_utils.network.connection import NoAnswer
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import installed_version
+
+ENDPOINT_HOST = "127.0.0.1"
+STATEMENT = "show mycat_status"
+KEEPALIVED = "keepalived"
+MOST_HASHED = 64 * 1024 * 1024  # bytes
+
+
+def argument_spec():
+    """Return the options as Ansible wants them."""
+
+    def names(elements="str"):
+        return {"type": "list", "elements": elements, "default": []}
+
+    def required(kind, **more):
+        return {"type": kind, "required": True, **more}
+
+    return {
+        "paths": names("path"),
+        "packages": names(),
+        "units": names(),
+        "accounts": names(),
+        "programs": names("path"),
+        "ports": names("int"),
+        "vips": {
+            **names("dict"),
+            "options": {"address": required("str"), "port": required("int")},
+        },
+        "login": {
+            "type": "dict",
+            "options": {"user": required("str"), "password": required("str", no_log=True)},
+        },
+        "endpoint_port": {"type": "int"},
+        "haproxy_socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
+        "haproxy_config": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
+        "keepalived_config": {"type": "path", "default": "/etc/keepalived/keepalived.conf"},
+        "timeout": {"type": "float", "default": 2.0},
+    }
+
+
+# --- the host -------------------------------------------------------------------------------------
+
+
+def files_state(paths, problems):
+    """Return ``files``."""
+    found = {}
+    for path in paths:
+        found[path], problem = described(path, MOST_HASHED)
+        if problem:
+            problems.sentences.append(f"files: {problem}")
+    return found
+
+
+def has_account(name):
+    """Return whether there is a user of this name."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def packages_state(names):
+    """Return ``packages``. Raises CommandError, and LookupError without a package manager."""
+    found = packages.versions(names)
+    if found is None:
+        raise LookupError("this host has neither dpkg nor rpm")
+    return found
+
+
+def shown_units(names):
+    """Return the properties of units, as systemd tells them. Raises CommandError, LookupError."""
+    systemctl = find("systemctl")
+    said = run([systemctl, *units.SHOW, "--", *names]) if systemctl else None
+    if not said or not said.out.strip():
+        raise LookupError(said.err.strip() if said else "this host has no systemd")
+    return units.blocks(said.out)
+
+
+def host_addresses():
+    """Return the addresses of the kernel. Raises CommandError, AddressesError, LookupError."""
+    ip = find("ip")
+    if ip is None:
+        raise LookupError("this host has no program ip (package iproute2)")
+    return addresses.kernel_addresses(run([ip, "-json", "address"]).out)
+
+
+def program_version(program, argument, version):
+    """Return the version that a program prints, None without such a program."""
+    path = find(program)
+    if path is None:
+        return None
+    said = run([path, argument])
+    return version(said.out + said.err) or None
+
+
+def ask_vip(vip, login, seconds):
+    """Return ``ok``, or why there was no good answer."""
+    address, port = vip["address"], vip["port"]
+    try:
+        if not login:
+            mysql.greeting(address, port, seconds)
+            return "ok"
+        rows = mysql.query(address, port, login["user"], login["password"], STATEMENT, seconds)
+    except NoAnswer as problem:
+        return str(problem)
+    status = rows[0].get("STATUS") if rows else None
+    return "ok" if status == "ON" else f"{STATEMENT} says {status}"
+
+
+# --- everything -----------------------------------------------------------------------------------
+
+
+def keepalived_state(params, version, unit, present, problems):
+    """Return ``keepalived``."""
+    path = params["keepalived_config"]
+    if not version and not os.path.lexists(path):
+        return None
+    # Imported when needed: what reads keepalived.conf costs a MyCat host a third of the time.
+    from ansible_collections.mycat.ha.plugins.module_utils.keepalived import state
+
+    return state.state(path, version, unit, present, problems, params["timeout"])
+
+
+def ask_vips(vips, login, seconds):
+    """Ask all at once; return {name: function that waits for the answer}."""
+    return {
+        f"{vip['address']}:{vip['port']}": in_background(
+            lambda vip=vip: ask_vip(vip, login, seconds)
+        )
+        for vip in vips
+    }
+
+
+def gather(params, login):
+    """Return what the module returns."""
+    problems = Problems()
+    seconds, port, names = params["timeout"], params["endpoint_port"], params["units"]
+    if os.geteuid() != 0:
+        problems.sentences.append(
+            "not root: files, listeners, HAProxy and keepalived may be hidden; use become"
+        )
+    # First what waits for others, then what this host does by itself.
+    asked = ask_vips(params["vips"], login, seconds)
+    health = in_background(lambda: endpoint.ask(ENDPOINT_HOST, port, seconds) if port else None)
+    said = in_background(lambda: admin.ask(params["haproxy_socket"], admin.STATE, seconds))
+    shown = in_background(lambda: shown_units([*names, KEEPALIVED]))
+    versions = {
+        "haproxy": in_background(lambda: program_version("haproxy", "-v", admin.version)),
+        KEEPALIVED: in_background(
+            lambda: program_version(KEEPALIVED, "--version", installed_version)
+        ),
+    }
+    installed = in_background(lambda: packages_state(params["packages"]))
+    present = in_background(host_addresses)
+
+    result = {
+        "files": files_state(params["paths"], problems),
+        "accounts": {name: has_account(name) for name in params["accounts"]},
+        "programs": {path: program_problem(path) or "ok" for path in params["programs"]},
+        "listeners": problems.part("listeners", lambda: listeners(params["ports"]), {}),
+        "packages": problems.part("packages", installed, dict.fromkeys(params["packages"])),
+        "versions": {name: problems.part(name, answer, None) for name, answer in versions.items()},
+        "asked": {
+            name: problems.part("vips", answer, "not asked") for name, answer in asked.items()
+        },
+        "endpoint": problems.part("endpoint", health, None),
+    }
+    properties = problems.part("units", shown, [])
+    result["units"] = {
+        name: units.state_of(units.properties_of(name, properties)) for name in names if properties
+    }
+    found = problems.part("addresses", present, frozenset())
+    result["addresses"] = addresses.in_order(found)
+    has_haproxy = result["versions"]["haproxy"] is not None
+    result["haproxy"] = haproxy.state(params["haproxy_config"], has_haproxy, said, problems)
+    unit = units.properties_of(KEEPALIVED, properties)
+    version = result["versions"][KEEPALIVED] or ""
+    result["keepalived"] = keepalived_state(params, version, unit, found, problems)
+    result["time"] = iso(time.time())
+    result["problems"] = problems.sentences
+    return result
+
+
+def taken_login(module):
+    """Return the login, and hide it from what Ansible shows.
+
+    As long as the password counts as a secret, Ansible hides every word that is equal to it, names
+    of owners and states too. No answer has the password.
+    """
+    given = module.params["login"]
+    if not given:
+        return None
+    module.no_log_values.discard(given["password"])
+    module.params["login"] = None
+    return given
+
+
+def main():
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    if module.params["timeout"] <= 0:
+        module.fail_json(msg="timeout: must be more than 0 s")
+    login = taken_login(module)
+    module.exit_json(changed=False, **gather(module.params, login))
+
+
+if __name__ == "__main__":
+    main()
