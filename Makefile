@@ -14,6 +14,10 @@ export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tools
 BRAIN := plugins/module_utils
 SCENARIO ?= default
 SCENARIOS := default weight kill spread health balance
+CORE ?= 2.16
+# Units run on all of them, the whole of the collection on the oldest, the newest, and the development environment's.
+CORES := 2.16 2.17 2.18 2.20 2.21
+CORES_WHOLE := 2.16 2.21
 # Network namespaces want root.
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo env PATH="$(PATH)" PYTHONPATH="$(PYTHONPATH)")
 DIFFERENTIAL = $(SUDO) python -m tests.differential
@@ -21,7 +25,11 @@ N ?= 1000
 # A file's tests one after the other: some want no other keepalived on the machine.
 IN_PARALLEL := -q --numprocesses 2 --dist loadfile
 
-.PHONY: help venv demo demo-down check lint types units units-slow sanity build molecule differential differential-short bench test clean
+# What is carried to managed hosts, whose Python may be older than the controller's.
+UNITS_OF_HOSTS := tests/unit/plugins/modules tests/unit/plugins/module_utils tests/unit/roles
+
+.PHONY: help venv demo demo-down check lint types units units-slow units-cores units-host build sanity sanity-cores converge \
+	molecule differential differential-short bench test clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -45,7 +53,7 @@ check: venv ## The fast part of the tests: lint, types, most unit tests
 lint: venv
 	ruff check .
 	ruff format --check .
-	shellcheck tools/build tools/demo/run tools/engine tools/image tools/packages tools/sanity tools/scenario tools/venv .ci/run
+	shellcheck $$(grep -d skip -lE '^#!.*bash' tools/* tools/demo/*) .ci/run
 	python tools/role_docs.py --check
 	python tools/rules_doc.py --check
 	python tools/election_doc.py --check
@@ -60,14 +68,34 @@ units: venv
 units-slow: venv
 	pytest $(IN_PARALLEL) -m slow
 
+units-cores: $(CORES:%=units-%) ## Unit tests with each other ansible-core that is supported
+
+units-%: venv
+	tools/core $* pytest $(IN_PARALLEL) -m 'not slow'
+
+units-host: venv ## Unit tests of what runs on managed hosts, on the oldest Python there
+	tools/core host pytest $(IN_PARALLEL) -m 'not slow' $(UNITS_OF_HOSTS)
+
 sanity: build ## ansible-test sanity
 	tools/sanity
+
+sanity-cores: $(CORES_WHOLE:%=sanity-%) ## ansible-test sanity of the oldest and the newest ansible-core
+
+sanity-%: build
+	tools/core $* tools/sanity
+
+converge: converge-$(CORE) ## Set a pair up with a certain ansible-core, twice (CORE=2.16)
+
+converge-%: venv
+	MYCAT_HA_CORE=$* tools/scenario cores
 
 build: venv ## Build the collection, install it into an empty path, use it from there
 	tools/build
 
-molecule: venv ## Run one Molecule scenario (SCENARIO=default)
-	tools/scenario $(SCENARIO)
+molecule: molecule-$(SCENARIO) ## Run one Molecule scenario (SCENARIO=default)
+
+molecule-%: venv
+	tools/scenario $*
 
 differential: venv ## The VRRP model against real keepalived, N random cases (N=1000) on each version
 	$(DIFFERENTIAL) --release bookworm --cases $(N)
@@ -83,9 +111,9 @@ bench: venv ## Figures: the search, the health endpoint and failover against the
 	$(SUDO) python bench/mycat_status.py
 	python bench/failover.py
 
-test: check units-slow sanity ## Everything
-	$(MAKE) differential-short
-	for scenario in $(SCENARIOS); do $(MAKE) molecule SCENARIO=$$scenario; done
+test: ## Everything
+	@tools/steps check units-slow units-host $(CORES:%=units-%) sanity $(CORES_WHOLE:%=sanity-%) \
+		$(CORES_WHOLE:%=converge-%) differential-short $(SCENARIOS:%=molecule-%)
 
 clean: ## Remove what the commands above left in the checkout
-	rm -rf $(VENV) .build .cache .demo .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-cores .build .cache .demo .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -43,14 +43,22 @@ def read_recap(output: str) -> dict[str, dict[str, int]]:
     }
 
 
-def run_playbook(playbook: str, *options: str, timeout: float = 600.0, **variables: object) -> Run:
+def run_playbook(
+    playbook: str,
+    *options: str,
+    core: str | None = None,
+    timeout: float = 600.0,
+    **variables: object,
+) -> Run:
     """Run ``playbook``, a path below the repository, with ``variables`` as extra variables.
 
     ``options`` are further arguments of ansible-playbook. The inventory is the scenario's, as
-    Molecule's verifier names it. Raise subprocess.TimeoutExpired after ``timeout`` seconds.
+    Molecule's verifier names it. ``core``: a minor version of ansible-core, that of the development
+    environment by default. Raise subprocess.TimeoutExpired after ``timeout`` seconds.
     """
     done = subprocess.run(
         [
+            *((str(ROOT / "tools/core"), core) if core else ()),
             "ansible-playbook",
             f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}",
             f"--extra-vars={json.dumps(variables)}",

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mycat.ha.plugins.module_utils.host import files as host_files
 from ansible_collections.mycat.ha.plugins.modules import files
+from lab.module import patch_module_args
 
 OWN = {
     "owner": pwd.getpwuid(os.geteuid()).pw_name,

@@ -25,8 +25,8 @@ from typing import Any, Callable, Iterator
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mycat.ha.plugins.modules import haproxy_config
+from lab.module import patch_module_args
 
 GOOD = "global\n    description @digest@\n    maxconn 10\n"
 SECRET = GOOD + "userlist u\n    user admin insecure-password s3cret\n"

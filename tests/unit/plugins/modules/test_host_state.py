@@ -15,8 +15,8 @@ from typing import Any, Iterator
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mycat.ha.plugins.modules import host_state
+from lab.module import patch_module_args
 from lab.servers import answering, saying, serving, silent
 
 SECRET = "s3cret"  # noqa: S105 - of nobody

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mycat.ha.plugins.modules import keepalived_config
+from lab.module import patch_module_args
 
 GOOD = "vrrp_instance VI_1 {\n    priority 100\n}\n"
 AUTH = "authentication {\n    auth_type PASS\n    auth_pass s3cret\n}\n"

@@ -18,9 +18,9 @@ from typing import Any, Iterator
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import process
 from ansible_collections.mycat.ha.plugins.modules import keepalived_info
+from lab.module import patch_module_args
 
 DUMPS = Path(__file__).parents[1] / "module_utils" / "keepalived" / "dumps"
 DATA = int(signal.SIGUSR1)

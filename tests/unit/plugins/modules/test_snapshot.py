@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mycat.ha.plugins.module_utils.host import files as host_files
 from ansible_collections.mycat.ha.plugins.modules import snapshot
+from lab.module import patch_module_args
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 

@@ -9,8 +9,8 @@ import json
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mycat.ha.plugins.modules import vrrp_plan, vrrp_validate
+from lab.module import patch_module_args
 
 CONF = """
 vrrp_script chk_haproxy {{
