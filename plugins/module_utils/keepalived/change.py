@@ -11,11 +11,14 @@ while one has made it and the other has not, neither hears the other, and both a
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..vrrp.model import Instance
+from .config_test import MASK, masked
 from .lines import ConfError
 from .reader import parse
 from .tree import Statement, parse_tree
@@ -78,6 +81,36 @@ def cluster_wide(before: str, after: str, config_id: str = "") -> tuple[str, ...
     changes += [f"{name}: removed" for name in old.keys() - new.keys()]
     changes += [f"{name}: added" for name in new.keys() - old.keys()]
     return tuple(sorted(changes))
+
+
+def with_known_secrets(former: str, sha256: str, new: str) -> str:
+    """The former configuration, whose secrets are masked, with those of the new one where these are
+    its own, as the SHA-256 of its file tells. Otherwise it comes back as it is, and its secrets
+    count as changed."""
+    known = {
+        tuple(hidden): open_
+        for hidden, open_ in zip(_secret_lines(masked(new)), _secret_lines(new, masked(new)))
+    }
+    lines: list[str] = []
+    for secret, group in itertools.groupby(former.split("\n"), key=_is_secret):
+        run = list(group)
+        lines.extend(known.get(tuple(run), run) if secret else run)
+    text = "\n".join(lines)
+    return text if hashlib.sha256(text.encode()).hexdigest() == sha256 else former
+
+
+def _is_secret(line: str) -> bool:
+    return MASK in line
+
+
+def _secret_lines(text: str, marks: str = "") -> list[list[str]]:
+    """The runs of lines that hold a secret; ``marks`` is the same text with them masked."""
+    pairs = zip(text.split("\n"), (marks or text).split("\n"))
+    return [
+        [line for line, _mark in run]
+        for secret, run in itertools.groupby(pairs, key=lambda pair: _is_secret(pair[1]))
+        if secret
+    ]
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.change import (
     cluster_wide,
     restart_required,
+    with_known_secrets,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.config_test import masked
 
 CONF = """\
 global_defs {
@@ -158,3 +162,34 @@ def test_instances_that_come_and_go() -> None:
 @pytest.mark.parametrize("before", ["", "global_defs {\n}\n", "\0"])
 def test_the_first_configuration_changes_nothing(before: str) -> None:
     assert cluster_wide(before, CONF) == ()
+
+
+HMAC = CONF.replace(
+    "    virtual_ipaddress", "    auth_hmac {\n  key 1 one\n  key 2 two\n }\n virtual_ipaddress"
+)
+
+
+def as_found(text: str) -> tuple[str, str]:
+    """A configuration as a host shows it: its secrets masked, and the digest of its file."""
+    return masked(text), hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("text", [CONF, VERSION_2, HMAC], ids=["none", "password", "keys"])
+def test_secrets_that_stay_are_known(text: str) -> None:
+    after = text.replace("virtual_router_id 51", "virtual_router_id 52")
+    former = with_known_secrets(*as_found(text), after)
+    assert former == text
+    assert cluster_wide(former, after) == ("VI_1: virtual_router_id: 51 -> 52",)
+
+
+@pytest.mark.parametrize(("text", "old", "new"), [(VERSION_2, "one", "two"), (HMAC, "two", "six")])
+def test_a_secret_that_changes_is_a_change(text: str, old: str, new: str) -> None:
+    after = text.replace(old, new)
+    former = with_known_secrets(*as_found(text), after)
+    assert former == masked(text)
+    assert cluster_wide(former, after) == ("VI_1: authentication",)
+
+
+def test_a_secret_that_goes_is_a_change() -> None:
+    former = with_known_secrets(*as_found(VERSION_2), CONF)
+    assert "VI_1: authentication" in cluster_wide(former, CONF)
