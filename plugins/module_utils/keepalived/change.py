@@ -12,44 +12,19 @@ while one has made it and the other has not, neither hears the other, and both a
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ..vrrp.hearing import plain_address
 from ..vrrp.model import Instance
 from .config_test import MASK, masked
+from .keywords import AT_START, KEYWORDS, SECRET_BLOCKS
 from .lines import ConfError
 from .reader import parse
 from .tree import Statement, parse_tree
 
-# Read once, when keepalived starts. SNMP's agent is started only then, and D-Bus's name taken.
-_AT_START = frozenset(
-    {
-        "net_namespace",
-        "net_namespace_ipvs",
-        "instance",
-        "namespace_with_ipsets",
-        "use_pid_dir",
-        "nftables",
-        "nftables_ipvs",
-        "nftables_ifindex",
-        "tmp_config_directory",
-        "disable_local_igmp",
-        "enable_snmp_vrrp",
-        "enable_snmp_checker",
-        "enable_snmp_rfc",
-        "enable_snmp_rfcv2",
-        "enable_snmp_rfcv3",
-        "enable_traps",
-        "snmp_socket",
-        "dbus_service_name",
-    }
-)
-
-
-_GROUPS = ("vrrp_mcast_group4", "vrrp_mcast_group6")
-_SECRET = ("authentication", "auth_hmac")
+_GLOBALS = KEYWORDS["global_defs"]
 
 
 def restart_required(before: str, after: str, config_id: str = "") -> tuple[str, ...]:
@@ -127,13 +102,13 @@ def _cluster(text: str, config_id: str) -> dict[str, _Wire]:
     groups = {
         setting.keyword: " ".join(setting.words[1:])
         for setting in _global_settings(statements)
-        if setting.keyword in _GROUPS
+        if setting.keyword in _GLOBALS and _GLOBALS[setting.keyword].at_once
     }
     secrets = {
         statement.value: tuple(
             word
             for part in statement.block or ()
-            if part.keyword in _SECRET
+            if part.keyword in SECRET_BLOCKS
             for word in _words(part)
         )
         for statement in statements
@@ -160,7 +135,7 @@ def _at_start(text: str, config_id: str) -> dict[str, str]:
     return {
         setting.keyword: " ".join(setting.words[1:]) or "on"
         for setting in _global_settings(statements)
-        if setting.keyword in _AT_START
+        if setting.keyword in AT_START
     }
 
 
@@ -191,18 +166,16 @@ def _wire_changes(old: _Wire, new: _Wire) -> Iterator[str]:
 
 
 def _wire(instance: Instance) -> dict[str, str]:
-    addresses = instance.virtual_ipaddress
-    peers = instance.unicast_peer
     return {
-        "interface": instance.interface,
-        "virtual_router_id": str(instance.virtual_router_id),
-        "version": str(instance.version),
-        "advert_int": f"{instance.advert_int:g}",
-        "virtual_ipaddress": _list(str(ipaddress.ip_interface(a.split()[0]).ip) for a in addresses),
-        "unicast_src_ip": str(instance.unicast_src_ip or "off"),
-        "unicast_peer": "off" if peers is None else _list(peers),
+        row.name: _as_text(getattr(instance, row.field))
+        for row in KEYWORDS["vrrp_instance"].values()
+        if row.at_once and row.field and not row.secret
     }
 
 
-def _list(words: Iterable[str]) -> str:
-    return " ".join(sorted(words)) or "none"
+def _as_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return " ".join(sorted(map(plain_address, value))) or "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "off" if value in (None, "") else str(value)

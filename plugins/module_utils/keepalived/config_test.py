@@ -14,6 +14,7 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator
 
+from .keywords import SECRET_BLOCKS
 from .lines import ConfError
 from .tree import Statement, parse_tree, shell_words
 
@@ -108,7 +109,7 @@ def _scripts(statements: Iterable[Statement], block: str) -> Iterator[tuple[str,
 _KEYWORD = re.compile(r"\bauth_(?!type\b|hmac\b)\w+\"?\s*")
 _VALUE = re.compile(_KEYWORD.pattern + r"\"?([^\s\"{}]+)")
 # A block whose lines are all secret, as the first word of a statement or of a definition.
-_BLOCK = re.compile(r"(?:^|[{}=])\s*(?:@\S+\s+)?\"?(?:authentication|auth_hmac)\b\"?\s*")
+_BLOCK = re.compile(rf"(?:^|[{{}}=])\s*(?:@\S+\s+)?\"?(?:{'|'.join(SECRET_BLOCKS)})\b\"?\s*")
 _PUBLIC = re.compile(r"[\s{}]*(?:auth_type\s+(?:PASS|AH)\b)?[\s{}\\]*\Z")
 _DEFINITION = re.compile(r"\s*(?:@\S+\s+)?\$([A-Za-z_][A-Za-z0-9_]*)=\s*")
 _REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
@@ -193,9 +194,9 @@ def _secret_words(statements: Iterable[Statement], block: str) -> Iterator[str]:
         words = statement.words
         if _KEYWORD.match(statement.keyword) or (block == "auth_hmac" and len(words) > 1):
             yield from words[1:]
-        elif block in ("authentication", "auth_hmac") and statement.keyword != "auth_type":
+        elif block in SECRET_BLOCKS and statement.keyword != "auth_type":
             yield from words
-        inner = statement.keyword if statement.keyword in ("authentication", "auth_hmac") else block
+        inner = statement.keyword if statement.keyword in SECRET_BLOCKS else block
         if inner == "auth_hmac" != block:
             yield from words[1:]
         yield from _secret_words(statement.block or (), inner)

@@ -10,17 +10,11 @@ import re
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..readers import SettingError, wrong
-from .keywords import KEYWORDS, OTHER_BLOCKS
+from .keywords import KEYWORDS, SECRETS
 from .lines import ConfError
 from .tree import Statement, parse_tree
 
-# Raw lines are shown; what holds a password has a variable of its own.
-_SECRET_KEYWORDS = {
-    "authentication": "keepalived_auth_pass",
-    "auth_pass": "keepalived_auth_pass",
-    "auth_hmac": "keepalived_auth_hmac",
-}
-_TOP = frozenset(KEYWORDS) | OTHER_BLOCKS | {"include"}
+_TOP = frozenset((*KEYWORDS, *KEYWORDS[""], "include")) - {""}
 _LINE = re.compile(r"\bLine (\d+)\b")
 
 
@@ -30,7 +24,7 @@ def judge_raw_lines(where: str, lines: Sequence[str], block: str) -> None:
     for index, line in enumerate(lines):
         if "\0" in line or "\n" in line:
             raise wrong(f"{where}[{index}]", line, "one line in each item of the list")
-    known = KEYWORDS[block] if block else _TOP
+    known = frozenset(KEYWORDS[block]) if block else _TOP
     try:
         tree = parse_tree("\n".join(lines))
     except ConfError as error:
@@ -53,7 +47,8 @@ def judge_raw_lines(where: str, lines: Sequence[str], block: str) -> None:
 
 def _refuse_secrets(where: str, statements: Iterable[Statement]) -> None:
     for statement in statements:
-        instead = _SECRET_KEYWORDS.get(statement.keyword)
+        # Raw lines are shown.
+        instead = SECRETS.get(statement.keyword)
         if instead:
             raise SettingError(
                 f"{where}[{statement.line - 1}]",

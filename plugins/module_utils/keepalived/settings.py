@@ -18,6 +18,7 @@ from .. import readers
 from ..network.addresses import vip_interface
 from ..readers import SettingError, collected
 from ..vrrp import versions
+from .keywords import KEYWORDS
 from .raw_lines import judge_raw_lines
 
 Settings = Mapping[str, Any]
@@ -36,7 +37,7 @@ GARP = {
 # These are in no result, since results are shown at -v.
 SECRETS = ("keepalived_auth_pass", "keepalived_auth_hmac")
 # Where a set variable needs a newer keepalived than Debian 11 has.
-SINCE = {"keepalived_auth_hmac": versions.AUTH_HMAC_SINCE}
+SINCE = {"keepalived_auth_hmac": KEYWORDS["vrrp_instance"]["auth_hmac"].since}
 # IFNAMSIZ of Linux, without the final NUL.
 LONGEST_INTERFACE = 15
 MOST_SECONDS = 1000
