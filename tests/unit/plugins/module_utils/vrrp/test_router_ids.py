@@ -10,6 +10,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.router_ids import (
     assigned_router_ids,
     derived_router_id,
 )
+from plans import drafted, planned, router_ids, vips
 
 A, B = "192.0.2.100", "192.0.2.101"
 
@@ -71,3 +72,31 @@ def test_a_newcomer_does_not_move_an_id_in_use() -> None:
 def test_no_id_is_left() -> None:
     with pytest.raises(SettingError, match="no router id is left"):
         assigned_router_ids([A], {}, taken=range(1, 256))
+
+
+def test_a_router_id_depends_on_its_address_alone() -> None:
+    assert router_ids(planned(2, 3)) == [derived_router_id(vip["address"]) for vip in vips(3)]
+    assert derived_router_id("192.0.2.100/24") == derived_router_id("192.0.2.100/16")
+    assert derived_router_id("2001:db8::1/64") == derived_router_id("2001:db8:0::1/64")
+
+
+def test_taken_router_ids_are_avoided() -> None:
+    wanted = derived_router_id("192.0.2.150/24")
+    taken = [wanted, wanted % 255 + 1]
+    assert router_ids(planned(taken_virtual_router_ids=taken)) == [(wanted + 1) % 255 + 1]
+
+
+def test_a_given_router_id_is_respected_and_avoided_by_the_others() -> None:
+    wanted = derived_router_id("192.0.2.150/24")
+    plan = planned(
+        vips=[
+            {"address": "192.0.2.150/24"},
+            {"address": "192.0.2.9/24", "virtual_router_id": wanted},
+        ]
+    )
+    assert router_ids(plan) == [wanted % 255 + 1, wanted]
+
+
+def test_all_router_ids_can_be_used() -> None:
+    many = [{"address": f"198.51.{i}.1/16"} for i in range(255)]
+    assert sorted(router_ids(drafted(vips=many))) == list(range(1, 256))
