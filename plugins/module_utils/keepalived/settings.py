@@ -97,7 +97,7 @@ def resolve(
                 for address in _addresses(vip)
             }
         ),
-        "programs": list(_programs(settings)),
+        "programs": list(programs(settings)),
         "request": asked,
         "settings": {key: settings[key] for key in settings if key not in SECRETS},
         "garp": [
@@ -330,7 +330,8 @@ def _scripts(settings: Settings) -> None:
         readers.word("keepalived_notify_user", settings["keepalived_notify_user"])
 
 
-def _programs(settings: Settings) -> Iterator[dict[str, str]]:
+def programs(settings: Settings) -> Iterator[dict[str, str]]:
+    """What has to be on the host, as ``path``, and the ``variable`` that names it."""
     named: dict[str, str] = {}
     for keyword in (*NOTIFY, "notify_fifo_script"):
         named.setdefault(settings[f"keepalived_{keyword}"], f"keepalived_{keyword}")
