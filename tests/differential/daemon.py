@@ -10,12 +10,13 @@ it links against into a directory of the cache, and is run there by chroot.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
+
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import versions
 
 from . import CACHE
 
@@ -92,12 +93,12 @@ def release(name: str, cache: Path = CACHE) -> Daemon:
 
 def _version(command: Sequence[str]) -> tuple[int, ...]:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    match = re.search(r"Keepalived v(\d+)\.(\d+)\.(\d+)", result.stderr + result.stdout)
-    if not match:
+    version = versions.installed_version(result.stderr + result.stdout)
+    if not version:
         raise DaemonError(
             "{} does not say its version: {}".format(" ".join(command), result.stderr.strip())
         )
-    return tuple(int(part) for part in match.groups())
+    return versions.numbers(version)
 
 
 def _unpack(name: str, root: Path) -> None:

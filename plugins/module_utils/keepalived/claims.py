@@ -51,6 +51,13 @@ def claims(text: str, running: Iterable[Mapping[str, object]] = ()) -> tuple[Cla
 
     ``running``: the ``instances`` of keepalived_info. Raises ConfError.
     """
+    return claims_of(parse(text, "").node.instances, running)
+
+
+def claims_of(
+    instances: Iterable[Instance], running: Iterable[Mapping[str, object]] = ()
+) -> tuple[Claim, ...]:
+    """What ``instances`` claim that no running instance of the host has."""
     active = [instance for instance in running if instance["state"] != "stopped"]
     routers = set()
     addresses: set[str] = set()
@@ -58,11 +65,7 @@ def claims(text: str, running: Iterable[Mapping[str, object]] = ()) -> tuple[Cla
         known = _listed(instance, "virtual_ipaddress")
         routers.add((instance["virtual_router_id"], _family(known)))
         addresses.update(map(_ip, [*known, *_listed(instance, "virtual_ipaddress_excluded")]))
-    found = (
-        claim
-        for instance in parse(text, "").node.instances
-        for claim in _claims(instance, routers, addresses)
-    )
+    found = (claim for instance in instances for claim in _claims(instance, routers, addresses))
     return tuple(claim for claim in found if claim.addresses or claim.virtual_router_id)
 
 

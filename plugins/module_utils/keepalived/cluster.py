@@ -15,12 +15,14 @@ from typing import Any, Mapping, Sequence
 
 from ..readers import RefusalError, SettingError
 from ..vrrp import versions
+from ..vrrp.estate import Lines
 from ..vrrp.findings import Finding, Severity
+from ..vrrp.model import Cluster
 from ..vrrp.plan import Plan, draft, unwished
 from ..vrrp.request import InterfaceAddress, Request, read_request, virtual_address
 from ..vrrp.router_ids import assigned_router_ids
 from ..vrrp.validate import Report, validate
-from .claims import Claim, claims
+from .claims import Claim, claims_of
 from .configuration import Installed, host_text
 from .names import OperatorNames
 from .raw_lines import raw_lines
@@ -55,14 +57,15 @@ class Host:
 @dataclass(frozen=True)
 class HostPlan:
     """What a load balancer gets. ``links`` are its interface and address for each VIP, in their
-    order; ``claims`` what it claims of the network and did not have; ``programs`` what must be on
-    it, {"variable", "path"}."""
+    order; ``claims`` what it newly claims of the network, ``watched`` all that it claims;
+    ``programs`` what must be on it, {"variable", "path"}."""
 
     name: str
     text: str
     version: str
     links: tuple[Mapping[str, str], ...]
     claims: tuple[Claim, ...]
+    watched: tuple[Claim, ...]
     programs: tuple[Mapping[str, str], ...]
 
 
@@ -124,7 +127,10 @@ def plan_cluster(
             )
             for host, model, node in zip(hosts, models, plan.cluster.nodes)
         }
-        report = _proof(hosts, request, texts)
+        cluster, reading, lines = parse_cluster(
+            texts, keepalived_version=request.keepalived_version
+        )
+        report = _proof(hosts, cluster, reading, lines)
     except RefusalError as several:
         raise RefusalError(error.named(names) for error in several.errors) from None
     except SettingError as error:
@@ -139,10 +145,14 @@ def plan_cluster(
                 texts[host.name],
                 model["version"],
                 tuple(model["links"]),
-                claims(texts[host.name], host.instances),
-                tuple({**its, "variable": names(its["variable"])} for its in model["programs"]),
+                claims_of(node.instances, host.instances),
+                claims_of(node.instances),
+                tuple(
+                    {**program, "variable": names(program["variable"])}
+                    for program in model["programs"]
+                ),
             )
-            for host, model in zip(hosts, models)
+            for host, model, node in zip(hosts, models, cluster.nodes)
         },
         tuple(models[0]["addresses"]),
     )
@@ -179,10 +189,11 @@ def finding_sentence(finding: Finding) -> str:
     return " ".join(filter(None, (said, finding.fix, f"({finding.id})")))
 
 
-def _proof(hosts: Sequence[Host], request: Request, texts: Mapping[str, str]) -> Report:
-    """What is to be said of the texts, read back as keepalived reads them. Raises SettingError for
-    an error: raw lines are at fault, or else the plan or the template."""
-    cluster, reading, lines = parse_cluster(texts, keepalived_version=request.keepalived_version)
+def _proof(
+    hosts: Sequence[Host], cluster: Cluster, reading: tuple[Finding, ...], lines: Lines
+) -> Report:
+    """What is to be said of the cluster as its texts were read back. Raises SettingError for an
+    error: raw lines are at fault, or else the plan or the template."""
     report = validate(cluster, reading, lines)
     if report.reaches(Severity.ERROR):
         said = finding_sentence(report.findings[0])

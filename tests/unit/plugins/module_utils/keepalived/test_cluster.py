@@ -64,14 +64,14 @@ def test_texts_say_what_was_planned() -> None:
         {node.instances[0].name for node in nodes} == {plan.instances[VIP]} == {"vip_192_0_2_100"}
     )
     assert {node.instances[0].virtual_router_id for node in nodes} == {plan.virtual_router_ids[VIP]}
-    assert {check.name for check in nodes[0].checks} == {its["name"] for its in plan.checks}
+    assert {check.name for check in nodes[0].checks} == {item["name"] for item in plan.checks}
 
 
 def test_what_the_plan_promises() -> None:
     plan = planned(pair())
     assert plan.bounds["node_loss"] <= 4.0
     assert plan.slowest >= max(bound for bound in plan.bounds.values() if bound is not None)
-    assert plan.slowest >= max(float(str(its["bound"])) for its in plan.checks)
+    assert plan.slowest >= max(float(str(item["bound"])) for item in plan.checks)
     assert {tuple(outcome["holders"][VIP]) for outcome in plan.outcomes} == {  # type: ignore[index]
         (),
         ("lb1",),
@@ -98,6 +98,7 @@ def test_claims_are_what_a_host_has_not_yet() -> None:
     hosts = [replace(host(11), instances=[running]), host(12)]
     plan = planned(hosts)
     assert plan.hosts["lb1"].claims == ()
+    assert plan.hosts["lb1"].watched == plan.hosts["lb2"].claims
     assert plan.hosts["lb2"].claims == (Claim("eth0", 4, derived_router_id(VIP), (VIP,)),)
 
 

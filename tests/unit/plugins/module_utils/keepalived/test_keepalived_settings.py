@@ -34,8 +34,8 @@ def link(device: str, *addresses: str) -> dict[str, Any]:
 def facts(*links: dict[str, Any], **more: Any) -> dict[str, Any]:
     links = links or (link("eth0", "192.0.2.11/24", "2001:db8::b/64"),)
     return {
-        "interfaces": [its["device"] for its in links],
-        **{its["device"]: its for its in links},
+        "interfaces": [item["device"] for item in links],
+        **{item["device"]: item for item in links},
         "service_mgr": "systemd",
         **more,
     }
@@ -407,7 +407,7 @@ def test_version(banner: str, given: str, host: Any, version: str) -> None:
 
 
 def names(given: dict[str, Any]) -> list[str]:
-    return [its["name"] for its in model(**given)["request"]["checks"]]
+    return [item["name"] for item in model(**given)["request"]["checks"]]
 
 
 def test_checks() -> None:
@@ -420,7 +420,9 @@ def test_checks() -> None:
 def test_only_systemd_tells_of_an_end() -> None:
     def event(service_mgr: str) -> bool:
         host = facts(service_mgr=service_mgr)
-        (haproxy,) = [its for its in model(host)["request"]["checks"] if its["name"] == "haproxy"]
+        (haproxy,) = [
+            item for item in model(host)["request"]["checks"] if item["name"] == "haproxy"
+        ]
         return bool(haproxy["event"])
 
     assert event("systemd")
@@ -446,8 +448,8 @@ def test_notify_of_a_vip_comes_before_that_of_all() -> None:
     vips = [{"address": VIP, "notify_stop": "/bin/own"}, {"address": "192.0.2.101/24"}]
     given = {"vips": vips, "notify_stop": "/bin/all", "notify": "/bin/each"}
     printed = model(**given)["vips"]
-    assert [its["notify_stop"] for its in printed] == ["/bin/own", "/bin/all"]
-    assert [its["notify"] for its in printed] == ["/bin/each"] * 2
+    assert [item["notify_stop"] for item in printed] == ["/bin/own", "/bin/all"]
+    assert [item["notify"] for item in printed] == ["/bin/each"] * 2
 
 
 def test_a_request_takes_the_oldest_version() -> None:
