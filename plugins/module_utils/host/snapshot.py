@@ -12,8 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Iterable, Mapping
 
 from .files import ABSENT, Attributes, Content, FileError, Place, folder_exists
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from typing import Iterable, Mapping
 
 _PROPERTIES = "Names,LoadState,ActiveState,UnitFileState,MainPID,StateChangeTimestampMonotonic"
 SHOW = ("show", f"--property={_PROPERTIES}")

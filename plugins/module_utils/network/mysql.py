@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from typing import Mapping, Sequence
 
 from .connection import Connection, NoAnswer, printable
 
