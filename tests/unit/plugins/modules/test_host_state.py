@@ -9,6 +9,8 @@ import contextlib
 import io
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, Iterator
@@ -19,6 +21,7 @@ from ansible_collections.mycat.ha.plugins.modules import host_state
 from lab.module import patch_module_args
 from lab.servers import answering, saying, serving, silent
 
+COLLECTION = "ansible_collections.mycat.ha"
 SECRET = "s3cret"  # noqa: S105 - of nobody
 GREETING = (
     b"\x4f\0\0\0\x0a5.6.29-mycat-1.6.7\0\1\0\0\0" + b"s" * 8 + b"\0\xff\xf7\x21\2\0\x08\0\x15"
@@ -187,6 +190,23 @@ def test_a_login_asks_a_query(
 def test_a_password_hides_no_other_word(host: Host) -> None:
     result = host.run(accounts=["root"], login={"user": "root", "password": "root"})
     assert result["accounts"] == {"root": True}
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("plugins.modules.host_state", "module_utils.keepalived.reader"),
+        ("plugins.module_utils.keepalived.state", "module_utils.vrrp.rules.catalogue"),
+    ],
+)
+def test_a_host_compiles_no_more_than_it_needs(module: str, unwanted: str) -> None:
+    """Every run compiles what a module imports: the rules alone would cost more than all of it."""
+    code = f"import sys, {COLLECTION}.{module}; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
+    assert f"{COLLECTION}.{module}" in loaded.decode().split()
+    assert f"{COLLECTION}.plugins.{unwanted}" not in loaded.decode().split()
 
 
 def test_no_time(host: Host) -> None:
