@@ -1,4 +1,4 @@
-"""Write the table of variables in each role's README from its argument_specs."""
+"""Write each role's defaults, and the table of variables in its README, from its argument_specs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 ROLES = Path(__file__).parent.parent / "roles"
+HEAD = 2  # lines of a defaults/main.yml without defaults
 BEGIN, END = "<!-- variables: made by tools/role_docs.py -->", "<!-- end of variables -->"
 
 
@@ -41,6 +42,18 @@ def rows(options: dict, prefix: str = "") -> list[str]:
     return lines
 
 
+def defaults(role: Path) -> str:
+    """The text of the role's defaults/main.yml."""
+    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    options = specs["argument_specs"]["main"]["options"]
+    lines = ["---", "# Written from meta/argument_specs.yml by tools/role_docs.py."]
+    for name, option in options.items():
+        if "default" in option:
+            value = yaml.safe_dump(option["default"], default_flow_style=True, width=1000)
+            lines.append(f"{name}: {value.splitlines()[0]}")
+    return "\n".join(lines) + "\n"
+
+
 def table(role: Path) -> str:
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
     head = ["| variable | type | default | what it says |", "|---|---|---|---|"]
@@ -59,11 +72,16 @@ def main() -> int:
         before = readme.read_text(encoding="utf-8")
         pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
         # Split and joined, as a replacement text would have its backslashes read.
-        after = table(role).join(pattern.split(before, maxsplit=1))
-        if BEGIN not in before or before != after:
+        wanted = {readme: table(role).join(pattern.split(before, maxsplit=1))}
+        if BEGIN not in before:
             stale.append(str(readme))
-            if not options.check:
-                readme.write_text(after, encoding="utf-8")
+        if defaults(role).count("\n") > HEAD:
+            wanted[role / "defaults/main.yml"] = defaults(role)
+        for path, after in wanted.items():
+            if not path.exists() or path.read_text(encoding="utf-8") != after:
+                stale.append(str(path))
+                if not options.check:
+                    path.write_text(after, encoding="utf-8")
     if options.check and stale:
         print(f"out of date: {', '.join(stale)}; run: python tools/role_docs.py")
         return 1

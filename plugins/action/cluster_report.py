@@ -13,66 +13,88 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.mycat.ha.plugins.module_utils.report.cluster import mapping, texts
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.holders import (
+    problems as holding_problems,
+)
+from ansible_collections.mycat.ha.plugins.module_utils.report.cluster import mapping
 from ansible_collections.mycat.ha.plugins.module_utils.report.judge import (
     judge,
     new_problems,
     settled,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.report.table import table
+from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import Inventory
 
 OPTIONS = {
-    "playbook": {"type": "str", "required": True},
+    "playbook": {"type": "str", "default": "site"},
+    "wave": {"type": "list", "elements": "str", "default": []},
     "report": {"type": "path"},
-    "fail": {"type": "bool", "default": False},
 }
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the run left in the hosts' variables, as plain data."""
+    """What the run left in the hosts' variables, as plain data; each but the last is {host: ...}.
+
+    ``failures`` are sentences of hosts on which a task failed, ``seen`` what mycat.ha.vrrp_probe
+    heard on them.
+    """
 
     expected: dict[str, Any]
+    clusters: dict[str, Any]
+    marks: dict[str, Any]
     states: dict[str, Any]
     before: dict[str, Any]
     done: dict[str, Any] | None
+    failures: dict[str, Any]
+    seen: dict[str, Any]
     started: float
 
 
-def collect(task_vars: Mapping[str, Any]) -> Facts:
-    """Read the facts of all hosts of the play and of the plan, without templating anything.
+def collect(inventory: Inventory) -> Facts:
+    """Read what the run left on all members, without templating anything.
 
     ``done`` is None where no host has any: then the playbook is one that changes nothing.
     """
-    expected = _plain(task_vars.get("__mycat_ha_expected")) or {}
-    hosts = dict.fromkeys((*texts(task_vars.get("ansible_play_hosts_all")), *_members(expected)))
-    facts = {host: mapping(task_vars["hostvars"].raw_get(host)) for host in hosts}
+    here = inventory.task_vars["inventory_hostname"]
+    run = mapping(inventory.kept(here, "__mycat_ha_run"))
+    hosts = list(mapping(run.get("clusters")))
 
     def of_each(name: str) -> dict[str, Any]:
-        return {host: _plain(known[name]) for host, known in facts.items() if name in known}
+        found = {host: inventory.kept(host, name) for host in hosts}
+        return {host: value for host, value in found.items() if value is not None}
 
     return Facts(
-        expected,
-        of_each("__mycat_ha_state"),
-        of_each("__mycat_ha_before"),
-        of_each("__mycat_ha_done") or None,
-        min((_seconds(one) for one in of_each("__mycat_ha_started").values()), default=time.time()),
+        expected=dict(mapping(run.get("expected"))),
+        clusters=dict(mapping(run.get("clusters"))),
+        marks=dict(mapping(run.get("marks"))),
+        states={host: inventory.state(host) or None for host in hosts},
+        before=of_each("__mycat_ha_before"),
+        done=of_each("__mycat_ha_done") or None,
+        failures=of_each("__mycat_ha_failure"),
+        seen=of_each("__mycat_ha_seen"),
+        started=_seconds(run.get("started")),
     )
 
 
-def _members(expected: Any) -> list[str]:
-    clusters = [mapping(one) for one in mapping(mapping(expected).get("clusters")).values()]
-    return [
-        host
-        for cluster in clusters
-        for group in ("load_balancers", "mycats")
-        for host in texts(cluster.get(group))
-    ]
-
-
-def _plain(value: Any) -> Any:
-    """``value`` in builtin types: from core 2.19 on variables are subclasses that carry tags."""
-    return json.loads(json.dumps(value, default=str, skipkeys=True))
+def broken(facts: Facts, worse: list[dict[str, Any]], wave: list[str]) -> dict[str, list[str]]:
+    """What the change of these hosts broke, {cluster: sentences}: what is worse than before, what
+    failed on them, and what the network says of their addresses."""
+    found = [(problem["cluster"], problem["what"]) for problem in worse]
+    for host in wave:
+        said = [facts.failures[host]] if host in facts.failures else []
+        running = mapping(mapping(facts.states.get(host)).get("keepalived"))
+        former = mapping(mapping(facts.before.get(host)).get("keepalived"))
+        heard = mapping(facts.seen.get(host))
+        if running and "holders" in heard:
+            said += holding_problems(
+                host, running, heard, facts.marks, former.get("instances") or ()
+            )
+        found += [(name, text) for name in facts.clusters.get(host, ()) for text in said]
+    sentences: dict[str, list[str]] = {}
+    for name, text in dict.fromkeys(found):
+        sentences.setdefault(name, []).append(text)
+    return sentences
 
 
 def _seconds(value: Any) -> float:
@@ -111,7 +133,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _valid, options = self.validate_argument_spec(OPTIONS)
-        facts = collect(task_vars or {})
+        facts = collect(Inventory(self._task, self._loader, task_vars or {}))
         run = {
             "playbook": options["playbook"],
             "started": facts.started,
@@ -119,21 +141,17 @@ class ActionModule(ActionBase):
         }
         former = judge(facts.expected, facts.before, **run)
         report = judge(facts.expected, facts.states, before=facts.before, changed=facts.done, **run)
-        lines = table(report)
-        result.update(changed=False, ok=report["ok"], settled=settled(facts.states, facts.expected))
+        lines = [*(f"FAILED {text}" for text in facts.failures.values()), *table(report)]
         refusal = write_report(report, options["report"]) if options["report"] else ""
-        if refusal or (options["fail"] and not report["ok"]):
-            # Without the rest, which Ansible would print below the message.
-            result.update(failed=True, msg="\n".join([refusal, *lines] if refusal else lines))
-            return result
-        result.update(
-            report=report,
-            lines=lines,
-            problems=[
-                {**problem, "cluster": name}
-                for name, cluster in report["clusters"].items()
-                for problem in cluster["problems"]
-            ],
-            new_problems=new_problems(former, report),
-        )
-        return result
+        if refusal:
+            return {**result, "failed": True, "msg": refusal}
+        return {
+            **result,
+            "changed": False,
+            "ok": report["ok"] and not facts.failures,
+            "failures": list(facts.failures.values()),
+            "settled": settled(facts.states, facts.expected),
+            "lines": lines,
+            "report": report,
+            "broken": broken(facts, new_problems(former, report), options["wave"]),
+        }

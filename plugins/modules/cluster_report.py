@@ -14,23 +14,25 @@ description:
   - Judges what M(mycat.ha.host_state) returned on the hosts against what the plan expects, and says
     for each virtual IP whether it serves, where it is, and what is wrong, with what to do about it.
   - Runs on the controller. It reads, for each host of the play, what the run left in its variables.
-    These are C(__mycat_ha_expected) (the plan's expectation), C(__mycat_ha_state) and
+    These are C(__mycat_ha_run) (with the plan's expectation), C(__mycat_ha_state) and
     C(__mycat_ha_before) (the host's state now and at the start of the run), C(__mycat_ha_done) (a
-    list of what was done on it) and C(__mycat_ha_started) (seconds since 1970).
+    list of what was done on it), C(__mycat_ha_failure) (what failed on it) and C(__mycat_ha_seen)
+    (of M(mycat.ha.vrrp_probe)).
 options:
   playbook:
     description: Name of the playbook that reports.
     type: str
-    required: true
+    default: site
   report:
     description:
       - Path on the controller for the report as JSON; it has to end in C(.json).
       - It is written in check mode, too.
     type: path
-  fail:
-    description: Whether to fail where the report is not ok; the message is the report's lines then.
-    type: bool
-    default: false
+  wave:
+    description: The hosts that were just changed, for RV(broken).
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -56,7 +58,8 @@ EXAMPLES = r"""
 RETURN = r"""
 ok:
   description: >-
-    Whether every virtual IP serves and no redundancy is missing that may not be missing.
+    Whether nothing failed, every virtual IP serves and no redundancy is missing that may not be
+    missing.
   returned: always
   type: bool
 settled:
@@ -73,15 +76,16 @@ lines:
   type: list
   elements: str
   sample: ["VIP 192.0.2.100 on lb2 since 02:13 (3 h) | standby lb1 | MyCats 2/2 | 9.8 s"]
-problems:
-  description: The problems of all clusters, each with its C(cluster).
+failures:
+  description: What failed on the hosts, one sentence each.
   returned: success
   type: list
-  elements: dict
-new_problems:
-  description: >-
-    Those of the problems that are errors or degradations of what worked at the start of the run.
+  elements: str
+broken:
+  description:
+    - Errors and degradations of what worked at the start of the run, and what failed on the hosts
+      of O(wave), as a list of sentences for each cluster that has some.
   returned: success
-  type: list
-  elements: dict
+  type: dict
+  sample: {main: [lb2 is in FAULT]}
 """

@@ -257,6 +257,8 @@ def installed(entry, content, check_mode):
         if not check_mode:
             raise
         attributes = None
+    if entry["directory"] and not check_mode:
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
     with Place(path) as place:
         before = place.read(max(len(content or b""), MOST_SHOWN))
         after = Content(kind, attributes, content, before.size if kind == before.kind else 0)

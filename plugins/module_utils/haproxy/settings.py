@@ -11,8 +11,10 @@ what to write.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from ..readers import SettingError
 
 BALANCE = ("leastconn", "roundrobin", "static-rr", "first", "source", "random", "uri", "hdr")
 CHECKS = ("tcp", "http", "none")
@@ -36,6 +38,8 @@ RESERVED = ("alive", "mycat", "mycat_manager", "stats", "MASTER", "GLOBAL")
 RESERVE = 256
 MOST_CONNECTIONS = 10_000_000
 MANAGER_MAXCONN = 64
+# clitcpka-idle and its kin.
+KEEPALIVE_TIMES_SINCE = (2, 4)
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 _TIME = re.compile(r"[0-9]+(us|ms|s|m|h|d)")
@@ -60,13 +64,9 @@ NO_HTTP_IN_HTTPCHK = (
 )
 
 
-class SettingError(ValueError):
-    """A setting that cannot be used; the message begins with the variable's name."""
-
-
 def _refuse(where: str, value: object, wanted: str) -> SettingError:
-    shown = '"' + value.replace("\n", "\\n") + '"' if isinstance(value, str) else repr(value)
-    return SettingError(f"{where}: {shown} is {wanted}")
+    shown = _shown(value) if isinstance(value, str) else repr(value)
+    return SettingError(where, f"{shown} is {wanted}")
 
 
 def _name(where: str, value: object) -> str:
@@ -120,7 +120,7 @@ def _lines(where: str, value: object) -> list[str]:
         if "\n" in line or "\r" in line:
             raise _refuse(f"{where}[{index}]", line, "several lines; write one list entry each")
         if _HTTP_IN_HTTPCHK.match(line):
-            raise SettingError(f"{where}[{index}]: {NO_HTTP_IN_HTTPCHK}")
+            raise SettingError(f"{where}[{index}]", NO_HTTP_IN_HTTPCHK)
     return [line.strip() for line in given if line.strip()]
 
 
@@ -150,7 +150,7 @@ def _options(where: str, value: object, keys: Iterable[str]) -> dict[str, Any]:
     given = {str(key): value[key] for key in value if value[key] is not None}
     for key in given:
         if key not in keys:
-            raise SettingError(f"{where}.{key}: is no option; write one of {', '.join(keys)}")
+            raise SettingError(f"{where}.{key}", f"is no option; write one of {', '.join(keys)}")
     return given
 
 
@@ -185,7 +185,9 @@ def _server(where: str, value: object) -> dict[str, Any]:
     given = _options(where, value, SERVER_KEYS)
     for key in ("name", "address", "port"):
         if key not in given:
-            raise SettingError(f"{where}.{key}: is missing; every server has a name, address, port")
+            raise SettingError(
+                f"{where}.{key}", "is missing; every server has a name, address, port"
+            )
     address = given["address"]
     if not isinstance(address, str) or not _HOST.fullmatch(address):
         raise _refuse(f"{where}.address", address, "no address; write an IP address or a name")
@@ -212,7 +214,7 @@ def _unique(where: str, values: list[str]) -> None:
 
 def _servers(where: str, given: object) -> list[dict[str, Any]]:
     if not isinstance(given, list) or not given:
-        raise SettingError(f"{where}: is empty; list the servers to balance")
+        raise SettingError(where, "is empty; list the servers to balance")
     servers = [_server(f"{where}[{index}]", server) for index, server in enumerate(given)]
     _unique(where + "[{}].name", [server["name"] for server in servers])
     return servers
@@ -221,47 +223,40 @@ def _servers(where: str, given: object) -> list[dict[str, Any]]:
 class Inventory:
     """The groups of an inventory, and the addresses of its hosts.
 
-    ``groups``: {group: [host]}; ``hostvars``: {host: {variable: value}} with gathered facts.
+    ``groups``: {group: [host]}; ``addresses``: {host: address} as far as they are known.
     """
 
-    def __init__(self, groups: Mapping[str, Any], hostvars: Mapping[str, Any]) -> None:
-        self.groups, self.hostvars = groups, hostvars
+    def __init__(self, groups: Mapping[str, Any], addresses: Mapping[str, str]) -> None:
+        self.groups, self.addresses = groups, addresses
 
     def servers(self, where: str, group: object, port: int) -> list[dict[str, Any]]:
         hosts = list(self.groups.get(str(group), []))
         if not hosts:
             shown = '"' + str(group) + '"'
             raise SettingError(
-                f"{where}: the inventory has no host in the group {shown}. Put the hosts into it, "
-                "or name the group they are in"
+                where,
+                f"the inventory has no host in the group {shown}. Put the hosts into it, "
+                "or name the group they are in",
             )
-        return [self.server(host, port) for host in hosts]
+        return [server(host, self.addresses.get(host, ""), port) for host in hosts]
 
-    def server(self, host: str, port: int) -> dict[str, Any]:
-        if not _NAME.fullmatch(host):
-            raise SettingError(
-                f"inventory host {_shown(host)}: HAProxy takes letters, digits and _ . : - in a "
-                "server's name. Rename the host and put its address into ansible_host"
-            )
-        address = self.address(host)
-        if not address:
-            raise SettingError(
-                f"{host}: no address of this host is known. Set mycat_ha_address for it, or run "
-                "without --limit so that its facts are read"
-            )
-        if not _HOST.fullmatch(address):
-            raise _refuse("mycat_ha_address", address, f"no address, and {host} has it")
-        return {"name": host, "address": address, "port": port, "backup": False, "options": ""}
 
-    def address(self, host: str) -> str:
-        known = self.hostvars.get(host, {})
-        if known.get("mycat_ha_address"):
-            return str(known["mycat_ha_address"])
-        facts = known.get("ansible_facts") or {}
-        for family in ("default_ipv4", "default_ipv6"):
-            if (facts.get(family) or {}).get("address"):
-                return str(facts[family]["address"])
-        return ""
+def server(host: str, address: str, port: int) -> dict[str, Any]:
+    """An inventory host as a server of a listener. Raises SettingError."""
+    if not _NAME.fullmatch(host):
+        raise SettingError(
+            f"inventory host {_shown(host)}",
+            "HAProxy takes letters, digits and _ . : - in a "
+            "server's name. Rename the host and put its address into ansible_host",
+        )
+    if not address:
+        raise SettingError(
+            "mycat_ha_address",
+            f"no address of {host} is known; write it for that host, or have its facts gathered",
+        )
+    if not _HOST.fullmatch(address):
+        raise _refuse("mycat_ha_address", address, f"no address, and {host} has it")
+    return {"name": host, "address": address, "port": port, "backup": False, "options": ""}
 
 
 def _shown(value: str) -> str:
@@ -273,12 +268,13 @@ def _listener_servers(
 ) -> list[dict[str, Any]]:
     if ("servers" in given) == ("group" in given):
         raise SettingError(
-            f"{where}.servers: write either servers (a list) or group (an inventory group) and port"
+            f"{where}.servers",
+            "write either servers (a list) or group (an inventory group) and port",
         )
     if "servers" in given:
         return _servers(f"{where}.servers", given["servers"])
     if "port" not in given:
-        raise SettingError(f"{where}.port: is missing; say on which port the group serves")
+        raise SettingError(f"{where}.port", "is missing; say on which port the group serves")
     port = _port(f"{where}.port", given["port"])
     return inventory.servers(f"{where}.group", given["group"], port)
 
@@ -292,7 +288,7 @@ def _timeouts(where: str, value: object) -> dict[str, str]:
 def _tls(where: str, value: object) -> dict[str, str]:
     tls = _options(where, value, TLS_KEYS)
     if "certificate" not in tls:
-        raise SettingError(f"{where}.certificate: is missing; name the PEM file on the host")
+        raise SettingError(f"{where}.certificate", "is missing; name the PEM file on the host")
     return {
         "certificate": _word(f"{where}.certificate", tls["certificate"]),
         "options": _raw(f"{where}.options", tls.get("options", "")),
@@ -303,7 +299,7 @@ def _listener(where: str, value: object, inventory: Inventory) -> dict[str, Any]
     given = _options(where, value, LISTENER_KEYS)
     for key in ("name", "bind"):
         if key not in given:
-            raise SettingError(f"{where}.{key}: is missing; every listener has a name and a bind")
+            raise SettingError(f"{where}.{key}", "is missing; every listener has a name and a bind")
     name = _name(f"{where}.name", given["name"])
     if name in RESERVED:
         raise _refuse(f"{where}.name", name, "taken by the role; write another")
@@ -341,15 +337,11 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'" if text else ""
 
 
-def _mycat(settings: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:
-    port = _port("haproxy_mycat_port", settings["haproxy_mycat_port"])
-    check: dict[str, Any] = {
-        "type": "http",
-        "method": "GET",
-        "uri": "/",
-        "disable_on_404": True,
-        "port": _port("haproxy_check_port", settings["haproxy_check_port"]),
-    }
+def _mycat(settings: Mapping[str, Any], mycats: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    check: dict[str, Any] = {"type": "http", "method": "GET", "uri": "/", "disable_on_404": True}
+    check_ports = {mycat["check_port"] for mycat in mycats}
+    if len(check_ports) == 1:
+        check["port"] = _port("haproxy_check_port", *check_ports)
     for key in CHECK_TIMES:
         check[key] = _time(f"haproxy_check_{key}", settings[f"haproxy_check_{key}"])
     for key in ("fall", "rise"):
@@ -370,10 +362,22 @@ def _mycat(settings: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:
         "on-error fastinter "
         + _raw("haproxy_mycat_server_options", settings["haproxy_mycat_server_options"]),
         "extra": _lines("haproxy_mycat_extra", settings["haproxy_mycat_extra"]),
-        "servers": inventory.servers(
-            "haproxy_mycat_group (or mycat_ha_mycat_group)", settings["haproxy_mycat_group"], port
-        ),
+        "servers": [_mycat_server(mycat, check) for mycat in mycats],
     }
+
+
+def _mycat_server(mycat: Mapping[str, Any], check: Mapping[str, Any]) -> dict[str, Any]:
+    """A MyCat as a server; it names its check's port where that is not the same for all."""
+    port = _port("haproxy_mycat_port", mycat["port"])
+    made = server(mycat["name"], mycat["address"], port)
+    if "port" not in check:
+        made["options"] = f"port {_port('haproxy_check_port', mycat['check_port'])}"
+    return made
+
+
+def default_bind(vips: Iterable[str], port: int = 8066) -> str:
+    """Where clients connect unless haproxy_mycat_bind says so: every address of the host."""
+    return f":::{port}" if any(":" in vip for vip in vips) else f"*:{port}"
 
 
 def _host(bind: str) -> str:
@@ -420,20 +424,21 @@ def _stats(settings: Mapping[str, Any]) -> dict[str, Any]:
     password, user = settings["haproxy_stats_password"], settings["haproxy_stats_user"]
     if not password and not all(map(is_local, bind)):
         raise SettingError(
-            f"haproxy_stats_password: is missing, and {', '.join(bind)} is reached from other "
-            "hosts. Set a password, or leave haproxy_stats_bind on 127.0.0.1"
+            "haproxy_stats_password",
+            f"is missing, and {', '.join(bind)} is reached from other "
+            "hosts. Set a password, or leave haproxy_stats_bind on 127.0.0.1",
         )
     if password:
         _name("haproxy_stats_user", user)
         if len(password) < 8 or password == user:
             raise SettingError(
-                "haproxy_stats_password: is easily guessed; write 8 characters at least, and not "
-                "the user's name"
+                "haproxy_stats_password",
+                "is easily guessed; write 8 characters at least, and not the user's name",
             )
         if not re.fullmatch(r"[ -~]+", password):
             raise SettingError(
-                "haproxy_stats_password: has characters that HAProxy cannot carry; write printable "
-                "ASCII"
+                "haproxy_stats_password",
+                "has characters that HAProxy cannot carry; write printable ASCII",
             )
     stats: dict[str, Any] = {
         "bind": bind,
@@ -465,7 +470,7 @@ def _ports_apart(binds: list[tuple[str, str]]) -> None:
 def _no_mysql_check(where: str, lines: list[str]) -> None:
     for index, line in enumerate(lines):
         if _MYSQL_CHECK.match(line):
-            raise SettingError(f"{where}[{index}]: {NO_MYSQL_CHECK}")
+            raise SettingError(f"{where}[{index}]", NO_MYSQL_CHECK)
 
 
 def _alive(value: object) -> list[str]:
@@ -490,25 +495,34 @@ def _sections(text: object, mycats: set[tuple[str, int]]) -> None:
         of_mycat = any((host.strip("[]"), int(port)) in mycats for host, port in servers)
         for line in section.splitlines():
             if of_mycat and _MYSQL_CHECK.match(line):
-                raise SettingError(f"haproxy_extra: {NO_MYSQL_CHECK}")
+                raise SettingError("haproxy_extra", NO_MYSQL_CHECK)
             if _HTTP_IN_HTTPCHK.match(line):
-                raise SettingError(f"haproxy_extra: {NO_HTTP_IN_HTTPCHK}")
+                raise SettingError("haproxy_extra", NO_HTTP_IN_HTTPCHK)
+
+
+def _since(version: str, since: tuple[int, ...]) -> bool:
+    """Tell whether a release, such as 2.6.12-1+deb12u1, is not older than another."""
+    return tuple(map(int, re.findall(r"\d+", version)[:2])) >= since
 
 
 def resolve(
-    settings: Mapping[str, Any], groups: Mapping[str, Any], hostvars: Mapping[str, Any]
+    settings: Mapping[str, Any],
+    mycats: Sequence[Mapping[str, Any]],
+    inventory: Inventory,
+    version: str = "",
 ) -> dict[str, Any]:
     """Judge the role's variables; return what the template prints.
 
-    ``settings``: {variable: value}, all of the role's, and under "vips" the virtual IPs. Raises
+    ``settings``: {variable: value}, all of the role's, and under "vips" the virtual IPs;
+    ``mycats``: {"name", "address", "port", "check_port"} of each; ``inventory`` knows the groups
+    that haproxy_listeners name; ``version``: the host's HAProxy, such as 2.6.12. Raises
     SettingError.
     """
-    inventory = Inventory(groups, hostvars)
     for name in ("connect", "client", "server", "check", "queue"):
         _time(f"haproxy_timeout_{name}", settings[f"haproxy_timeout_{name}"])
     maxconn = _number("haproxy_maxconn", settings["haproxy_maxconn"], 1, MOST_CONNECTIONS)
     alive = _alive(settings["haproxy_alive_bind"])
-    mycat = _mycat(settings, inventory)
+    mycat = _mycat(settings, mycats)
     listeners = [mycat]
     binds = [("haproxy_alive_bind", bind) for bind in alive]
     binds += [("haproxy_mycat_bind", bind) for bind in mycat["bind"]]
@@ -535,30 +549,54 @@ def resolve(
         for index, listener in enumerate(given)
     ]
     _unique("haproxy_listeners[{}].name", [listener["name"] for listener in others])
-    mycats = {
+    balanced = {
         (server[known], server["port"])
         for server in mycat["servers"]
         for known in ("address", "name")
     }
-    _sections(settings["haproxy_extra"], mycats)
+    _sections(settings["haproxy_extra"], balanced)
     for index, listener in enumerate(others):
         where = f"haproxy_listeners[{index}]"
         binds += [(f"{where}.bind", bind) for bind in listener["bind"]]
-        if any((server["address"], server["port"]) in mycats for server in listener["servers"]):
+        if any((server["address"], server["port"]) in balanced for server in listener["servers"]):
             _no_mysql_check(f"{where}.extra", listener["extra"])
     _ports_apart(binds)
     listeners = [
         {"maxconn": maxconn, **listener, "default_server": _default_server(listener)}
         for listener in listeners + others
     ]
+    connections = sum(listener["maxconn"] for listener in listeners) + RESERVE
     return {
         "listeners": listeners,
+        "keepalive_times": _since(version, KEEPALIVE_TIMES_SINCE),
         "stats": stats,
         "alive": alive,
         "lines": lines,
         "log_format": _quoted(log_format),
-        "maxconn": sum(listener["maxconn"] for listener in listeners) + RESERVE,
+        "maxconn": connections,
+        # Two descriptors a connection; the rest is listeners, checks and logs.
+        "nofile": 2 * connections + 1024,
         # A virtual IP is on another host most of the time.
         "nonlocal_bind": bool(settings["haproxy_nonlocal_bind"])
         or any(_host(bind) in _vips(settings) for _where, bind in binds),
     }
+
+
+#: What a distribution would install: (distribution, major version or whole version).
+DISTRIBUTED = {
+    ("Debian", "11"): "2.2",
+    ("Debian", "12"): "2.6",
+    ("Debian", "13"): "3.0",
+    ("Ubuntu", "22.04"): "2.4",
+    ("Ubuntu", "24.04"): "2.8",
+}
+
+
+def distributed_version(facts: Mapping[str, Any]) -> str:
+    """The HAProxy that a host's distribution would install, empty where that is not known."""
+    distribution = str(facts.get("distribution", ""))
+    for release in ("distribution_major_version", "distribution_version"):
+        known = DISTRIBUTED.get((distribution, str(facts.get(release, ""))))
+        if known:
+            return known
+    return ""

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible_collections.mycat.ha.plugins.action.cluster_report import (
     OPTIONS,
+    broken,
     collect,
     write_report,
 )
@@ -37,6 +38,7 @@ EXPECTED = {
 
 def state(name: str, *addresses: str) -> dict[str, Any]:
     return {
+        "files": {},
         "addresses": list(addresses),
         "asked": {f"{VIP}:8066": "ok"},
         "haproxy": {"alive": True, "servers": []},
@@ -53,41 +55,83 @@ def state(name: str, *addresses: str) -> dict[str, Any]:
 # ---- what is read ----
 
 
-class HostVars:
-    """Only what the plugin may use: templating would be wrong."""
+class Kept:
+    """An Inventory that knows only what the run left on its hosts."""
 
-    def __init__(self, hosts: dict[str, dict[str, Any]]) -> None:
-        self.hosts = hosts
+    def __init__(self, run: dict[str, Any] | None, hosts: dict[str, dict[str, Any]]) -> None:
+        self.hosts = {**hosts, "here": {"__mycat_ha_run": run}}
+        self.task_vars = {"inventory_hostname": "here"}
 
-    def raw_get(self, host: str) -> Any:
-        return self.hosts.get(host)
+    def kept(self, host: str, name: str) -> Any:
+        return self.hosts.get(host, {}).get(name)
+
+    def state(self, host: str) -> dict[str, Any]:
+        return self.kept(host, "__mycat_ha_state") or {}
 
 
-def test_facts_are_read_from_the_hosts_of_the_play_and_of_the_plan() -> None:
-    hosts = {
-        "lb1": {"__mycat_ha_state": {1: ("a",)}, "__mycat_ha_started": "1000.5"},
-        "lb2": {"__mycat_ha_before": {}, "__mycat_ha_done": ["x"], "__mycat_ha_started": 1001},
-        "former": {"__mycat_ha_state": None},
-        "elsewhere": {"__mycat_ha_state": {}},
+def test_facts_are_read_from_the_members() -> None:
+    run = {
+        "expected": EXPECTED,
+        "clusters": {"lb1": ["main"], "lb2": ["main"]},
+        "started": "1000.5",
     }
-    facts = collect(
-        {
-            "__mycat_ha_expected": EXPECTED,
-            "ansible_play_hosts_all": ["former", "lb1"],
-            "hostvars": HostVars(hosts),
-        }
-    )
+    hosts = {
+        "lb1": {"__mycat_ha_state": {"files": {}}, "__mycat_ha_failure": "it broke"},
+        "lb2": {"__mycat_ha_before": {}, "__mycat_ha_done": ["x"]},
+        "elsewhere": {"__mycat_ha_state": {"files": {}}},
+    }
+    facts = collect(Kept(run, hosts))
     assert facts.expected == EXPECTED
-    assert facts.states == {"former": None, "lb1": {"1": ["a"]}}
+    assert facts.states == {"lb1": {"files": {}}, "lb2": None}
     assert facts.before == {"lb2": {}}
     assert facts.done == {"lb2": ["x"]}
+    assert facts.failures == {"lb1": "it broke"}
     assert facts.started == 1000.5
 
 
 def test_without_facts_there_is_nothing_to_judge() -> None:
-    facts = collect({"hostvars": HostVars({})})
+    facts = collect(Kept(None, {}))
     assert (facts.expected, facts.states, facts.done) == ({}, {}, None)
     assert facts.started == pytest.approx(time.time(), abs=60)
+
+
+def test_what_broke_is_told_for_each_cluster() -> None:
+    facts = collect(
+        Kept(
+            {"clusters": {"a1": ["east"], "b1": ["west"], "b2": ["west"]}},
+            {"b1": {"__mycat_ha_failure": "b1: no space left"}},
+        )
+    )
+    worse = [{"cluster": "east", "what": "is in FAULT"}]
+    assert broken(facts, worse, ["b1"]) == {
+        "east": ["is in FAULT"],
+        "west": ["b1: no space left"],
+    }
+    assert broken(facts, [], ["b2"]) == {}
+
+
+def test_what_the_network_says_of_a_changed_host_counts() -> None:
+    instance = {
+        "name": "mycat_1",
+        "state": "BACKUP",
+        "virtual_router_id": 51,
+        "virtual_ipaddress": [f"{VIP}/24"],
+        "virtual_ipaddress_excluded": [],
+        "held": [],
+    }
+    running = {"running": True, "instances": [instance]}
+    facts = collect(
+        Kept(
+            {"clusters": {"lb1": ["main"]}, "marks": {"lb1": ["192.0.2.11"]}},
+            {
+                "lb1": {
+                    "__mycat_ha_state": {"files": {}, "keepalived": running},
+                    "__mycat_ha_seen": {"holders": {VIP: []}, "masters": []},
+                }
+            },
+        )
+    )
+    assert broken(facts, [], ["lb1"]) == {"main": [f"nobody has {VIP}"]}
 
 
 # ---- the file ----
@@ -140,19 +184,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path, results = folder / "report.json", folder / "results.json"
 
     def task(name: str, options: dict[str, Any]) -> dict[str, Any]:
-        options = {"playbook": "site", **options}
         more = {"run_once": True, "register": name, "ignore_errors": True}
         return {"name": name, "mycat.ha.cluster_report": options, **more}
 
     facts = {
-        "__mycat_ha_expected": EXPECTED,
-        "__mycat_ha_started": time.time() - 60,
+        "__mycat_ha_run": {
+            "expected": EXPECTED,
+            "clusters": {"lb1": ["main"], "lb2": ["main"]},
+            "started": time.time() - 60,
+        },
         "__mycat_ha_before": "{{ given[inventory_hostname] }}",
         "__mycat_ha_state": "{{ given[inventory_hostname] }}",
         "__mycat_ha_done": "{{ ['haproxy reloaded'] if inventory_hostname == 'lb1' else [] }}",
     }
     dump = {
-        "content": "{{ {'good': good, 'failed': failed, 'ending': ending} | to_json }}",
+        "content": "{{ {'good': good, 'lost': lost, 'ending': ending} | to_json }}",
         "dest": str(results),
     }
     play = {
@@ -167,10 +213,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             {"ansible.builtin.set_fact": facts},
             task("good", {"report": str(path)}),
             {
-                "ansible.builtin.set_fact": {"__mycat_ha_state": None},
+                "ansible.builtin.set_fact": {
+                    "__mycat_ha_state": None,
+                    "__mycat_ha_failure": "lb1: no space left",
+                },
                 "when": "inventory_hostname == 'lb1'",
             },
-            task("failed", {"fail": True}),
+            task("lost", {"wave": ["lb1"]}),
             task("ending", {"report": str(folder / "report.txt")}),
             {"ansible.builtin.copy": dump, "check_mode": False, "run_once": True},
         ],
@@ -196,24 +245,22 @@ def test_the_results_of_a_task(run: dict[str, Any]) -> None:
     assert good["changed"] is False
     assert good["lines"][0].startswith(f"VIP {VIP} on lb2 since ")
     assert "| changed: haproxy reloaded on lb1 | 6" in good["lines"][0]
-    assert [one["kind"] for one in good["problems"]] == ["warning-from-host"] * 2
-    assert {one["cluster"] for one in good["problems"]} == {"main"}
-    assert good["new_problems"] == []
+    assert (good["failures"], good["broken"]) == ([], {})
     assert good["report"] == json.loads(run["path"].read_text())
     assert 60 <= good["report"]["seconds"] < 120
 
 
-def test_a_failure_is_its_message_and_nothing_else(run: dict[str, Any]) -> None:
-    failed = run["failed"]
-    assert failed["failed"]
-    assert failed["ok"] is False
-    assert failed["msg"].splitlines()[0].startswith(f"VIP {VIP} on lb2")
-    assert "DEGRADED lb1: gave Ansible no answer" in failed["msg"]
-    assert not {"report", "lines", "problems", "new_problems"} & set(failed)
+def test_what_failed_stands_first(run: dict[str, Any]) -> None:
+    lost = run["lost"]
+    assert not lost.get("failed")
+    assert lost["ok"] is False
+    assert lost["lines"][0] == "FAILED lb1: no space left"
+    assert lost["lines"][1].startswith(f"VIP {VIP} on lb2")
+    assert any("lb1: gave Ansible no answer" in line for line in lost["lines"])
+    assert "lb1: no space left" in lost["broken"]["main"]
 
 
-def test_a_wrong_ending_fails_with_the_proof_below(run: dict[str, Any]) -> None:
-    first, second, *_rest = run["ending"]["msg"].splitlines()
-    assert first.startswith("mycat_ha_report: ")
-    assert first.endswith("report.txt does not end in .json; write such as /tmp/report.json")
-    assert second.startswith(f"VIP {VIP} on lb2")
+def test_a_wrong_ending_is_refused(run: dict[str, Any]) -> None:
+    said = run["ending"]["msg"]
+    assert said.startswith("mycat_ha_report: ")
+    assert said.endswith("report.txt does not end in .json; write such as /tmp/report.json")

@@ -25,7 +25,7 @@ def record(tmp_path):
     script = tmp_path / "record_state"
     script.write_text(
         environment.get_template("record_state.sh.j2").render(
-            ansible_managed="", __keepalived_state_dir=tmp_path / "state"
+            ansible_managed="", state_folder=tmp_path / "state"
         )
     )
     (tmp_path / "state").mkdir()

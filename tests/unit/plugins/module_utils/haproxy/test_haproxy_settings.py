@@ -11,32 +11,33 @@ import pytest
 import yaml
 from ansible_collections.mycat.ha.plugins.module_utils.haproxy.settings import (
     RESERVE,
+    Inventory,
     SettingError,
+    default_bind,
     resolve,
 )
 
 ROLE = Path(__file__).parents[5] / "roles/haproxy"
 DEFAULTS = {
     **yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8")),
-    # These two are expressions in the role.
-    "haproxy_mycat_group": "mycat",
     "haproxy_mycat_bind": "*:8066",
     "vips": ["192.0.2.100/24"],
 }
-GROUPS = {"mycat": ["mycat1", "mycat2"], "web": ["web1"], "nobody": []}
-HOSTVARS = {
-    "mycat1": {"mycat_ha_address": "192.0.2.21"},
-    "mycat2": {"ansible_facts": {"default_ipv4": {"address": "192.0.2.22"}}},
-    "web1": {"ansible_facts": {"default_ipv4": {}, "default_ipv6": {"address": "2001:db8::1"}}},
-    "lost": {},
-    "a b": {"mycat_ha_address": "192.0.2.23"},
-}
+PORTS = {"port": 8066, "check_port": 48700}
+MYCATS = [
+    {"name": "mycat1", "address": "192.0.2.21", **PORTS},
+    {"name": "mycat2", "address": "192.0.2.22", **PORTS},
+]
+INVENTORY = Inventory(
+    {"web": ["web1"], "lost": ["lost"], "spaces": ["a b"], "nobody": []},
+    {"web1": "2001:db8::1", "a b": "192.0.2.23"},
+)
 SERVER = {"name": "s1", "address": "192.0.2.31", "port": 80}
 WEB = {"name": "web", "bind": "*:80", "servers": [SERVER]}
 
 
-def resolved(**changes: Any) -> dict[str, Any]:
-    return resolve({**DEFAULTS, **changes}, GROUPS, HOSTVARS)
+def resolved(mycats: list | None = None, version: str = "2.6.12", **changes: Any) -> dict[str, Any]:
+    return resolve({**DEFAULTS, **changes}, mycats or MYCATS, INVENTORY, version)
 
 
 def with_web(**changes: Any) -> dict[str, Any]:
@@ -137,8 +138,6 @@ def test_a_check_with_headers_of_its_own_is_fine_as_http_check_send() -> None:
 
 
 REFUSED = {
-    "no host": ({"haproxy_mycat_group": "nobody"}, 'haproxy_mycat_group .* group "nobody"'),
-    "no group": ({"haproxy_mycat_group": "other"}, 'haproxy_mycat_group .* group "other"'),
     "time without unit": (
         {"haproxy_timeout_client": "30"},
         r'^haproxy_timeout_client: "30" is not a time; write a number and a unit',
@@ -146,7 +145,15 @@ REFUSED = {
     "time as number": ({"haproxy_check_inter": 500}, "^haproxy_check_inter: 500 is not a time"),
     "time and more": ({"haproxy_check_inter": "1s\n"}, r'^haproxy_check_inter: "1s\\n" is not'),
     "fall 0": ({"haproxy_check_fall": 0}, "^haproxy_check_fall: 0 is out of range; write 1 to"),
-    "port 0": ({"haproxy_mycat_port": 0}, "^haproxy_mycat_port: 0 is out of range"),
+    "port 0": ({"mycats": [{**MYCATS[0], "port": 0}]}, "^haproxy_mycat_port: 0 is out of range"),
+    "no host": (
+        with_web(servers=None, group="nobody", port=80),
+        r'^haproxy_listeners\[0\]\.group: the inventory has no host in the group "nobody"',
+    ),
+    "no group": (
+        with_web(servers=None, group="other", port=80),
+        r'^haproxy_listeners\[0\]\.group: the inventory has no host in the group "other"',
+    ),
     "bind without port": (
         {"haproxy_mycat_bind": "192.0.2.1"},
         "^haproxy_mycat_bind: .*ADDRESS:PORT",
@@ -313,24 +320,30 @@ def test_refused_by_name(changes: dict[str, Any], says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "says"),
+    ("group", "says"),
     [
-        pytest.param("lost", "^lost: no address of this host is known", id="no-address"),
-        pytest.param("a b", '^inventory host "a b": .*Rename the host', id="name-with-a-space"),
+        pytest.param("lost", "^mycat_ha_address: no address of lost is known", id="no-address"),
+        pytest.param("spaces", '^inventory host "a b": .*Rename the host', id="name-with-a-space"),
     ],
 )
-def test_a_host_that_cannot_be_a_server(host: str, says: str) -> None:
+def test_a_host_that_cannot_be_a_server(group: str, says: str) -> None:
     with pytest.raises(SettingError, match=says):
-        resolve(DEFAULTS, {"mycat": ["mycat1", host]}, HOSTVARS)
+        resolved(**with_web(servers=None, group=group, port=80))
 
 
-def test_every_variable_of_the_role_is_described_and_judged() -> None:
-    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text(encoding="utf-8"))
-    described = specs["argument_specs"]["main"]["options"]
-    judged = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
-    given = {name for name in DEFAULTS if name.startswith("haproxy_")}
-    assert set(described) == given
-    assert {*judged["__haproxy_names"], *judged["__haproxy_switches"]} == given
-    for name, option in described.items():
-        if "default" in option:
-            assert option["default"] == DEFAULTS[name], name
+def test_mycats_with_different_check_ports_are_checked_each_at_its_own() -> None:
+    (mycat,) = resolved([MYCATS[0], {**MYCATS[1], "check_port": 48701}])["listeners"]
+    assert "port" not in mycat["check"]
+    assert [server["options"] for server in mycat["servers"]] == ["port 48700", "port 48701"]
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [("2.2.9", False), ("2.4", True), ("3.0.8-1", True), ("", False)]
+)
+def test_keepalive_times_are_written_where_haproxy_knows_them(version: str, known: bool) -> None:
+    assert resolved(version=version)["keepalive_times"] is known
+
+
+def test_clients_connect_to_every_address_of_the_vips_kinds() -> None:
+    assert default_bind(["192.0.2.100/24"]) == "*:8066"
+    assert default_bind(["192.0.2.100/24", "2001:db8::64/64"]) == ":::8066"

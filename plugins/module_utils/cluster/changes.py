@@ -1,0 +1,93 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run would change on a host, told from what it shall have and what mycat.ha.host_state saw.
+
+Pure. A host without changes is left alone, so whatever the roles care for is compared here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+#: Of a unit that starts at boot; an init script counts as generated.
+_AT_BOOT = ("enabled", "enabled-runtime", "generated", "static", "alias")
+_ATTRIBUTES = ("mode", "owner", "group")
+
+
+def file_changes(
+    files: Iterable[Mapping[str, Any]], absent: Iterable[str], known: Mapping[str, Any]
+) -> Iterator[str]:
+    """The paths that differ. ``files`` and ``absent`` are options of mycat.ha.files, ``known`` is
+    what host_state says of each path."""
+    for entry in files:
+        found = known.get(entry["path"])
+        if found is not None and not _is_as(entry, found):
+            yield entry["path"]
+    for path in absent:
+        if (known.get(path) or {"kind": "absent"})["kind"] != "absent":
+            yield path
+
+
+def _is_as(entry: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    if entry.get("directory"):
+        same = found["kind"] == "directory"
+    else:
+        same = found["kind"] == "file" and found["sha256"] == digest(entry["content"])
+    return same and all(found[key] == entry[key] for key in _ATTRIBUTES if key in entry)
+
+
+def digest(text: str) -> str:
+    """The SHA-256 of a text as host_state writes it."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def unit_changes(units: Iterable[str], known: Mapping[str, Any]) -> Iterator[str]:
+    """The units that do not run, or would not at the next boot."""
+    for name in units:
+        found = known.get(name) or {}
+        if found.get("active") not in ("active", "reloading"):
+            yield f"{name} does not run"
+        elif found.get("enabled") not in _AT_BOOT:
+            yield f"{name} does not start at boot"
+
+
+def missing(wanted: Iterable[str], known: Mapping[str, Any]) -> list[str]:
+    """Those of the names (packages, accounts) that the host does not have."""
+    return [name for name in wanted if not known.get(name)]
+
+
+def gone(paths: Iterable[str], known: Mapping[str, Any]) -> list[str]:
+    """Those of the paths that are not there."""
+    return [path for path in paths if (known.get(path) or {"kind": "absent"})["kind"] == "absent"]
+
+
+def waves_of(
+    mycats: Sequence[str], load_balancers: Sequence[Sequence[str]], *, serving: bool
+) -> tuple[list[list[str]], list[list[str]]]:
+    """The order in which the hosts of one cluster are changed, as lists of those that go together.
+
+    ``mycats`` change; where MyCats serve clients already (``serving``), the first of them goes
+    alone, so that they are never all changed at once. ``load_balancers`` are the groups that the
+    plan wants one after the other, standbys first.
+    """
+    first = [list(mycats[:1]), list(mycats[1:])] if serving else [list(mycats)]
+    return [wave for wave in first if wave], [list(wave) for wave in load_balancers if wave]
+
+
+def side_by_side(waves: Sequence[Sequence[Sequence[str]]]) -> list[list[str]]:
+    """The waves of several clusters as waves of all: the first of each together, and so on."""
+    longest = max(map(len, waves), default=0)
+    merged = [
+        list(dict.fromkeys(host for each in waves if number < len(each) for host in each[number]))
+        for number in range(longest)
+    ]
+    seen: set[str] = set()
+    result = []
+    for wave in merged:
+        fresh = [host for host in wave if host not in seen]
+        seen.update(fresh)
+        if fresh:
+            result.append(fresh)
+    return result

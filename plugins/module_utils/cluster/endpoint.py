@@ -1,0 +1,160 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health endpoint of a MyCat host: its settings judged, and put as its program reads them.
+
+The program judges its settings itself; it is loaded here, from the role, before the host has it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Sequence
+
+from ..readers import SettingError
+from .hosts import HostView
+
+ACCOUNT = "mycat_status"
+CREDENTIALS = "/etc/mycat_status/credentials.json"
+DRAIN_FILE = "/run/mycat_status/drain"
+LOCAL = ("127.0.0.1", "::1")
+#: Options whose values the program takes as they are.
+_SAME = (
+    *("home", "long_name", "wrapper", "host", "sql_port", "marker", "use_status_command"),
+    *("check_timeout", "client_timeout", "max_age", "drain"),
+)
+
+
+def load_program(role: Path) -> Any:
+    """The program of the role as a Python module."""
+    path = role / "files/mycat_status.py"
+    spec = importlib.util.spec_from_file_location("mycat_status_program", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def with_xinetd(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Tell whether xinetd is to listen rather than systemd."""
+    listener = settings["mycat_status_listener"]
+    return bool(
+        listener == "xinetd"
+        or (listener == "auto" and facts.get("os_family", "Debian") == "Debian")
+    )
+
+
+def template_context(host: HostView, allow: Sequence[str], program: Any) -> dict[str, Any]:
+    """What the role's templates get. Raises SettingError; ``allow`` are the load balancers'
+    addresses, who may ask unless mycat_status_allow names others."""
+    settings = host.settings["mycat_status"]
+    for error in _problems(host):
+        raise error
+    asked = _program_settings(settings, settings.get("mycat_status_allow") or list(allow))
+    try:
+        program.Settings(asked)
+    except program.SettingError as error:
+        raise SettingError(*_split(str(error))) from None
+    return {
+        "with_xinetd": with_xinetd(settings, host.facts),
+        "xinetd_wait": settings["mycat_status_xinetd_wait"],
+        "init_script": host.facts.get("os_family", "Debian") == "Debian",
+        "port": settings["mycat_status_port"],
+        "allow": asked["allow"],
+        "program_settings": asked,
+        "credentials": {
+            "user": settings["mycat_status_user"],
+            "password": settings["mycat_status_password"],
+        },
+    }
+
+
+def _split(sentence: str) -> tuple[str, str]:
+    name, _colon, problem = sentence.partition(": ")
+    return name, problem
+
+
+def _problems(host: HostView) -> Iterator[SettingError]:
+    settings = host.settings["mycat_status"]
+    user, password = settings["mycat_status_user"], settings["mycat_status_password"]
+    elsewhere = settings.get("mycat_status_credentials_file")
+    manager = settings.get("mycat_status_manager_port")
+    if elsewhere and (user or password):
+        yield SettingError(
+            "mycat_status_credentials_file",
+            "mycat_status_user or mycat_status_password is set, too; give one or the other",
+        )
+    if not elsewhere and not (user and password) and (_level(settings) == "query" or manager):
+        yield SettingError(
+            "mycat_status_user and mycat_status_password",
+            "both must be set where mycat_status_level is query or mycat_status_manager_port is "
+            "set; name a MyCat user (or a mycat_status_credentials_file), or leave the level at "
+            "greeting",
+        )
+    if settings["mycat_status_require_backends"] and not manager:
+        yield SettingError(
+            "mycat_status_manager_port",
+            "mycat_status_require_backends needs it; set it to MyCat's manager port (9066), or "
+            "leave mycat_status_require_backends at false",
+        )
+    if elsewhere and host.reachable:
+        yield from _about_credentials_file(elsewhere, host)
+    yield from _about_port(settings["mycat_status_port"], host)
+
+
+def _about_credentials_file(path: str, host: HostView) -> Iterator[SettingError]:
+    found = host.state["files"].get(path) or {"kind": "absent"}
+    if found["kind"] != "file":
+        yield SettingError("mycat_status_credentials_file", f"{path} is not a file on {host.name}")
+    elif found["mode"][-1] != "0":
+        yield SettingError(
+            "mycat_status_credentials_file",
+            f"{path} can be read by others; change its password, then its mode to 0640",
+        )
+
+
+def _about_port(port: int, host: HostView) -> Iterator[SettingError]:
+    if not 0 < port < 65536:
+        yield SettingError("mycat_status_port", f"{port} is not a port; write 1 to 65535")
+        return
+    listeners = host.state.get("listeners") or {}
+    files = host.state.get("files") or {}
+    # In a container the kernel may not tell root whose a socket is.
+    ours = {"mycat_status", "unknown"}
+    for process, path in (
+        ("xinetd", "/etc/xinetd.d/mycat_status"),
+        ("systemd", "/etc/systemd/system/mycat_status.socket"),
+    ):
+        if (files.get(path) or {}).get("kind") == "file":
+            ours.add(process)
+    others = sorted(set(listeners.get(str(port)) or listeners.get(port) or ()) - ours)
+    if others:
+        yield SettingError(
+            "mycat_status_port",
+            f"{port} is in use on {host.name} by {', '.join(others)}; stop that program, or choose "
+            "another port",
+        )
+
+
+def _level(settings: Mapping[str, Any]) -> str:
+    """The level of the checks: as deep as the credentials allow, unless set."""
+    logs_in = settings["mycat_status_user"] or settings.get("mycat_status_credentials_file")
+    return str(settings.get("mycat_status_level") or ("query" if logs_in else "greeting"))
+
+
+def _program_settings(settings: Mapping[str, Any], allow: Sequence[str]) -> dict[str, Any]:
+    asked = {name: settings[f"mycat_status_{name}"] for name in _SAME}
+    home = settings["mycat_status_home"]
+    asked["pid_file"] = settings.get("mycat_status_pid_file") or f"{home}/logs/mycat.pid"
+    asked["allow"] = [*LOCAL, *allow]
+    asked["drain_file"] = DRAIN_FILE
+    asked["level"] = _level(settings)
+    asked["require_backends"] = settings["mycat_status_require_backends"]
+    elsewhere = settings.get("mycat_status_credentials_file")
+    if elsewhere or settings["mycat_status_user"]:
+        asked["credentials_file"] = elsewhere or CREDENTIALS
+    if settings.get("mycat_status_manager_port"):
+        asked["manager_port"] = settings["mycat_status_manager_port"]
+    return asked

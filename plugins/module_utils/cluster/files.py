@@ -1,0 +1,111 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a role installs on a host, from its ``meta/files.yml`` and its templates. Controller only.
+
+The templates are plain Jinja2 over the plan's results: what an operator writes into a variable
+is text in them and never a template.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import jinja2
+import yaml
+
+
+@dataclass(frozen=True)
+class RoleFiles:
+    """``files``: entries of the module mycat.ha.files; ``absent``: paths that must not be there."""
+
+    files: tuple[dict[str, Any], ...]
+    absent: tuple[str, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Everything that the role has a say in."""
+        return (*(entry["path"] for entry in self.files), *self.absent)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """The value as JSON, its keys in order."""
+    return json.dumps(value, indent=indent, sort_keys=indent is not None)
+
+
+class Role:
+    """The files and templates of one role, read from its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = yaml.safe_load((folder / "meta/files.yml").read_text(encoding="utf-8"))
+        self.environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(folder / "templates"),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            keep_trailing_newline=True,
+            autoescape=False,  # noqa: S701 - it prints no HTML
+        )
+        self.environment.filters["quote"] = shlex.quote
+        self.environment.filters["json"] = json_text
+
+    @property
+    def paths(self) -> list[str]:
+        """All paths that the role may have a say in, those of earlier versions included."""
+        rows = [*self.manifest["files"], *self.manifest["runtime"]]
+        literal = [str(row["path"]) for row in rows if "{{" not in row["path"]]
+        return [*literal, *map(str, self.manifest["retired"])]
+
+    def spec(self) -> dict[str, Any]:
+        """The options of the role's argument_specs."""
+        text = (self.folder / "meta/argument_specs.yml").read_text(encoding="utf-8")
+        return dict(yaml.safe_load(text)["argument_specs"]["main"]["options"])
+
+    def render(self, template: str, context: Mapping[str, Any]) -> str:
+        """The text of a template."""
+        return self.environment.get_template(template).render(context)
+
+    def files(self, context: Mapping[str, Any]) -> RoleFiles:
+        """What the role installs on a host, and what it takes away.
+
+        A row of meta/files.yml counts ``when`` its expression over ``context`` is true; a file of
+        another row must not be there. Folders are made and never taken away.
+        """
+        files, absent = [], list(self.manifest["retired"])
+        for row in self.manifest["files"]:
+            if self._counts(row, context):
+                files.append(self._entry(row, context))
+            elif not row.get("directory"):
+                absent.append(row["path"])
+        return RoleFiles(tuple(files), tuple(absent))
+
+    def runtime(self, context: Mapping[str, Any]) -> list[str]:
+        """What systemd-tmpfiles has to have made on a host."""
+        return [row["path"] for row in self.manifest["runtime"] if self._counts(row, context)]
+
+    def _counts(self, row: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
+        if "when" not in row:
+            return True
+        return bool(self.environment.compile_expression(row["when"], False)(**context))
+
+    def _entry(self, row: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
+        shown = ("path", "owner", "group", "mode", "directory", "secret")
+        entry = {key: row[key] for key in shown if key in row}
+        entry.setdefault("owner", "root")
+        entry.setdefault("group", "root")
+        for key in ("path", "owner"):
+            entry[key] = self.environment.from_string(entry[key]).render(context)
+        if "source" in row:
+            entry["content"] = (self.folder / "files" / row["source"]).read_text(encoding="utf-8")
+        elif "template" in row:
+            entry["content"] = self.render(row["template"], {**context, **row.get("vars", {})})
+        return entry
+
+
+def roles(folder: Path, names: Sequence[str]) -> dict[str, Role]:
+    """The roles of these names; ``folder`` is the collection's."""
+    return {name: Role(folder / "roles" / name) for name in names}

@@ -1,0 +1,47 @@
+#!/usr/bin/python
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The documentation of the action plugin of the same name, which does the work.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_members
+short_description: Say which hosts of an inventory belong together
+version_added: 0.2.0
+description:
+  - Reads the groups of load balancers and of MyCats, and C(mycat_ha_cluster) of each host. It asks
+    no host.
+  - Fails with one sentence where an inventory does not say it.
+options: {}
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+author:
+  - mycat.ha maintainers (@mycat-ha)
+"""
+
+EXAMPLES = r"""
+- name: Find the hosts of each cluster
+  mycat.ha.cluster_members:
+  run_once: true
+"""
+
+RETURN = r"""
+clusters:
+  description: The load balancers and the MyCats of each cluster, in the order of the inventory.
+  returned: success
+  type: dict
+  sample: {main: {load_balancers: [lb1, lb2], mycats: [mycat1, mycat2]}}
+started:
+  description: When the run began, in seconds since 1970.
+  returned: success
+  type: float
+  sample: 1795412874.6
+"""

@@ -1,0 +1,114 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts of an inventory as the plan wants them: settings typed, facts and state as known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.files import Role
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.hosts import HostView
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.members import Members
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.plan import Refusals, folded_vips
+from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
+from ansible_collections.mycat.ha.plugins.module_utils.variables import unknown_variables
+
+from .inventory import Inventory, collection_spec
+
+#: An option of a role that a variable of the collection says for all.
+WISHES = {
+    "keepalived_failover_mode": "mycat_ha_failover_mode",
+    "keepalived_preempt": "mycat_ha_preempt",
+    "keepalived_failover_budget": "mycat_ha_failover_budget",
+    "keepalived_node_loss_budget": "mycat_ha_node_loss_budget",
+}
+ROLES_OF = {"load_balancer": ("haproxy", "keepalived"), "mycat": ("mycat_status",)}
+
+
+class Views:
+    """Makes a HostView of each host; what is wrong with its variables goes to ``refused``."""
+
+    def __init__(self, inventory: Inventory, roles: Mapping[str, Role], refused: Refusals) -> None:
+        self.inventory, self.refused = inventory, refused
+        self.specs = {name: role.spec() for name, role in roles.items()}
+        self.common = collection_spec()
+        self.known = {*self.common, *(name for spec in self.specs.values() for name in spec)}
+        self.notes: list[str] = []
+
+    def of(self, host: str, roles: Iterable[str]) -> HostView:
+        """The view of one host with the settings of these roles."""
+        values, broken = self.inventory.templated(
+            host, [*self.common, *(name for role in roles for name in self.specs[role])]
+        )
+        for name, why in broken.items():
+            self.refused.add(host, f"{name}: cannot be evaluated: {why}")
+        common = self._typed(host, self.common, values)
+        self._look_for_unknown(host, common)
+        settings = {role: self._typed(host, self.specs[role], values) for role in roles}
+        if "keepalived" in settings:
+            fold(settings["keepalived"], common)
+        return HostView(
+            name=host,
+            common=common,
+            settings=settings,
+            given=frozenset(values),
+            facts=self.inventory.facts(host),
+            state=self.inventory.state(host),
+            connection=self._connection(host),
+        )
+
+    def _look_for_unknown(self, host: str, common: Mapping[str, Any]) -> None:
+        refusals, warnings = unknown_variables(
+            self.inventory.names(host), self.known, common.get("mycat_ha_ignore_variables") or ()
+        )
+        for error in refusals:
+            self.refused.add(host, error)
+        self.notes.extend(note for note in warnings if note not in self.notes)
+
+    def _typed(
+        self, host: str, spec: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        settings, errors = typed(spec, values)
+        for error in errors:
+            self.refused.add(host, error)
+        return settings
+
+    def _connection(self, host: str) -> str:
+        try:
+            return str(self.inventory.value(host, "ansible_host") or "")
+        except Exception:
+            return ""
+
+
+def fold(settings: dict[str, Any], common: Mapping[str, Any]) -> None:
+    """Put the wishes of the whole collection where the role has none of its own."""
+    for option, wish in WISHES.items():
+        settings.setdefault(option, common.get(wish))
+    if not settings.get("keepalived_vips"):
+        settings["keepalived_vips"] = folded_vips(common)
+
+
+def all_views(views: Views, clusters: Iterable[Members]) -> dict[str, HostView]:
+    """A view of every member of the clusters, and of the hosts that haproxy_listeners name."""
+    wanted: dict[str, list[str]] = {}
+    for members in clusters:
+        for host in members.load_balancers:
+            wanted.setdefault(host, []).extend(("haproxy", "keepalived"))
+        for host in members.mycats:
+            wanted.setdefault(host, []).append("mycat_status")
+    found = {host: views.of(host, dict.fromkeys(names)) for host, names in wanted.items()}
+    for host in _listened(found.values(), views.inventory):
+        found.setdefault(host, views.of(host, ()))
+    return found
+
+
+def _listened(views: Iterable[HostView], inventory: Inventory) -> set[str]:
+    """The hosts of the groups that haproxy_listeners name."""
+    return {
+        host
+        for view in views
+        for listener in view.settings.get("haproxy", {}).get("haproxy_listeners") or ()
+        for host in inventory.groups.get(str(listener.get("group")), ())
+    }
