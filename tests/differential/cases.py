@@ -202,11 +202,11 @@ def _mismatched(rng: random.Random, node: Node, others: tuple[str, ...]) -> Node
 def _events(rng: random.Random, cluster: Cluster) -> tuple[events.Event, ...]:
     """All nodes start one after the other, in any order; then 3 to 8 things happen."""
     state = election.initial(cluster)
-    events: list[events.Event] = []
+    happened: list[events.Event] = []
 
     def then(event: events.Event) -> None:
         nonlocal state
-        events.append(event)
+        happened.append(event)
         state = election.apply(cluster, state, event)
 
     for node in rng.sample(cluster.nodes, len(cluster.nodes)):
@@ -218,7 +218,7 @@ def _events(rng: random.Random, cluster: Cluster) -> tuple[events.Event, ...]:
             then(rng.choices(possible, likely)[0])
     except election.EndlessElectionError:
         pass
-    return tuple(events)
+    return tuple(happened)
 
 
 # Checks change most often; what ends a daemon is followed by what starts it again.

@@ -206,11 +206,11 @@ def shrink(outcome: Outcome, daemon: Daemon) -> Outcome:
     return outcome
 
 
-def _legal(cluster: Cluster, events: tuple[events.Event, ...]) -> bool:
+def _legal(cluster: Cluster, happened: tuple[events.Event, ...]) -> bool:
     """Whether each event can happen after those before it."""
     model = Model(cluster)
     try:
-        for event in events:
+        for event in happened:
             model.apply(event)
     except events.IllegalEventError:
         return False
