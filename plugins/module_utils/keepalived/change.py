@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ..vrrp.hearing import plain_address
 from ..vrrp.model import Instance
+from ..vrrp.versions import NEWEST
 from .config_test import MASK, masked
 from .keywords import AT_START, KEYWORDS, SECRET_BLOCKS
 from .lines import ConfError
@@ -116,7 +117,7 @@ def _cluster(text: str, config_id: str) -> dict[str, _Wire]:
     }
     return {
         instance.name: _Wire({**groups, **_wire(instance)}, secrets.get(instance.name, ()))
-        for instance in parse(text, config_id).node.instances
+        for instance in parse(text, config_id, keepalived_version=NEWEST).node.instances
     }
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ..network.packets import Advert, Answer, mac_text
 from ..vrrp.model import Instance
+from ..vrrp.versions import NEWEST
 from .reader import parse
 
 
@@ -51,7 +52,7 @@ def claims(text: str, running: Iterable[Mapping[str, object]] = ()) -> tuple[Cla
 
     ``running``: the ``instances`` of keepalived_info. Raises ConfError.
     """
-    return claims_of(parse(text, "").node.instances, running)
+    return claims_of(parse(text, "", keepalived_version=NEWEST).node.instances, running)
 
 
 def claims_of(

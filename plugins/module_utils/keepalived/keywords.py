@@ -10,9 +10,9 @@ something of a keyword reads it from its row.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..vrrp import versions
+from .dialect import ENDS_WITHOUT_VALUE, SINCE
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Keyword:
     #: What it sets in the model of its block.
     field: str = ""
     since: tuple[int, ...] = ()
+    #: The daemon ends where no value follows it.
+    ends_without_value: bool = False
     #: keepalived makes a change of it when it starts, and not at a reload.
     at_start: bool = False
     #: All nodes have to make a change of it at once.
@@ -70,7 +72,7 @@ _ROWS = (
     *_at_start(
         "global_defs",
         """
-        net_namespace net_namespace_ipvs instance namespace_with_ipsets use_pid_dir nftables
+             nftables
         nftables_ipvs nftables_ifindex tmp_config_directory disable_local_igmp enable_snmp_vrrp
         enable_snmp_checker enable_snmp_rfc enable_snmp_rfcv2 enable_snmp_rfcv3 enable_traps
         snmp_socket dbus_service_name
@@ -109,8 +111,7 @@ _ROWS = (
         reload_time_file reload_repeat reload_file include_check config_save_dir
         data_use_instance json_version json_dump_file state_dump_file stats_dump_file
         iproute_etc_dir iproute_usr_dir use_symlink_paths snmp_rs_stats_update_interval
-        snmp_vs_stats_update_interval thread_timer_expired vrrp_owner_ignore_adverts
-        linkbeat_use_polling child_wait_time
+        snmp_vs_stats_update_interval vrrp_owner_ignore_adverts v3_checksum_as_v2
         """,
     ),
     Keyword(_I, "state", 1, "state"),
@@ -129,17 +130,18 @@ _ROWS = (
     Keyword(_I, "down_timer_adverts", 1, "down_timer_adverts"),
     Keyword(_I, "unicast_src_ip", 1, "unicast_src_ip", at_once=True),
     Keyword(_I, "mcast_src_ip", 1),
+    Keyword(_I, "mcast_dst_ip", 1, "multicast_group", at_once=True),
     Keyword(_I, "unicast_peer", field="unicast_peer", at_once=True),
     Keyword(_I, "virtual_ipaddress", field="virtual_ipaddress", at_once=True),
     Keyword(_I, "virtual_ipaddress_excluded", field="virtual_ipaddress_excluded"),
     Keyword(_I, _A, field="authentication", at_once=True, secret=_PASS),
-    Keyword(_I, "auth_hmac", since=versions.AUTH_HMAC_SINCE, at_once=True, secret=_HMAC),
+    Keyword(_I, "auth_hmac", at_once=True, secret=_HMAC),
     *_unread(
         "vrrp_instance",
         """
         use_vmac use_vmac_addr vmac_xmit_base use_ipvlan unicast_fault_no_peer
         check_unicast_src old_unicast_checksum vrf dont_track_primary track_interface
-        track_script track_file track_process track_bfd mcast_dst_ip track_src_ip
+        track_script track_file track_process track_bfd track_src_ip
         unicast_ttl promote_secondaries linkbeat_use_polling virtual_routes virtual_rules
         skip_check_adv_addr debug notify_backup notify_master notify_fault notify_stop
         notify_deleted notify notify_master_rx_lower_pri smtp_alert notify_priority_changes
@@ -196,7 +198,10 @@ _ROWS = (
 #: Block (empty: none) -> name -> row.
 KEYWORDS: dict[str, dict[str, Keyword]] = {}
 for _row in _ROWS:
-    KEYWORDS.setdefault(_row.block, {})[_row.name] = _row
+    _key = (_row.block, _row.name)
+    KEYWORDS.setdefault(_row.block, {})[_row.name] = replace(
+        _row, since=SINCE.get(_key, ()), ends_without_value=_key in ENDS_WITHOUT_VALUE
+    )
 
 #: Known at the top of a file, but not read: LVS, BFD, static routes, the daemon itself.
 OTHER_BLOCKS = frozenset(KEYWORDS[""])
@@ -210,3 +215,67 @@ SECRET_BLOCKS = tuple(row.name for row in _ROWS if row.secret and row.block == "
 
 #: Keyword -> how many words the daemon reads after it.
 ARGUMENTS = {row.name: row.words for row in _ROWS if row.words is not None}
+
+#: Keywords with a block whose lines are entries, not keywords.
+LISTS = frozenset(
+    [
+        "unicast_peer",
+        "track_interface",
+        "track_script",
+        "track_file",
+        "track_process",
+        "track_bfd",
+        "virtual_ipaddress",
+        "virtual_ipaddress_excluded",
+        "virtual_routes",
+        "virtual_rules",
+        "auth_hmac",
+        "group",
+        "notification_email",
+    ]
+)
+
+#: What can follow an address in virtual_ipaddress; the word after each can be its value.
+ADDRESS_OPTIONS = frozenset(
+    [
+        "dev",
+        "label",
+        "scope",
+        "brd",
+        "broadcast",
+        "peer",
+        "home",
+        "nodad",
+        "-nodad",
+        "mngtmpaddr",
+        "noprefixroute",
+        "autojoin",
+        "track_group",
+        "no_track",
+        "preferred_lft",
+        "use_vmac",
+    ]
+)
+
+
+def names_in(block: str) -> frozenset[str]:
+    """The keywords of a block (empty: outside any) in some version."""
+    blocks = KEYWORDS.keys() - {"", "authentication"} if not block else ()
+    return frozenset((*KEYWORDS.get(block, ()), *blocks))
+
+
+def since(block: str, keyword: str) -> tuple[int, ...] | None:
+    """The first version that reads the keyword in the block; empty for those older than 1.3, None
+    where no version reads it."""
+    return SINCE.get((block, keyword), ()) if keyword in names_in(block) else None
+
+
+def is_known(block: str, keyword: str, version: tuple[int, ...]) -> bool:
+    """Whether this keepalived reads the keyword in the block (empty: outside any)."""
+    first = since(block, keyword)
+    return first is not None and version >= first
+
+
+def is_keyword(word: str) -> bool:
+    """Whether the word is a keyword somewhere."""
+    return any(word in names_in(block) for block in KEYWORDS)

@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..vrrp.rules import reading
+
 # Far above what a real file needs, low enough to answer within a second or two.
 MAX_LINES = 50_000
 MAX_EXPANDED_LINE = 64 * 1024
@@ -106,7 +108,7 @@ class ReadableLines:
                 yield number, expanded
         if self.conditional_line and not self.conditional_matched:
             self.report(
-                "conditional-skipped",
+                reading.CONDITIONAL_SKIPPED,
                 self.conditional_line,
                 f"no @ line of this file is meant for {self.config_id or 'an unnamed host'}; "
                 "all of them were left out",
@@ -124,7 +126,7 @@ class ReadableLines:
     def _clean(self, number: int, raw: str) -> str:
         if len(raw) > KEEPALIVED_LINE:
             self.report(
-                "syntax",
+                reading.SYNTAX,
                 number,
                 f"the line is {len(raw)} characters long; keepalived cuts it after "
                 f"{KEEPALIVED_LINE}",
@@ -132,7 +134,7 @@ class ReadableLines:
             )
         text, balanced = without_comment(raw.rstrip("\r"))
         if not balanced:
-            self.report("syntax", number, "a double quote is not closed on this line")
+            self.report(reading.SYNTAX, number, "a double quote is not closed on this line")
         return text
 
     def _expand(self, number: int, text: str, physical: Iterator[tuple[int, str]]) -> str:
@@ -206,7 +208,7 @@ class ReadableLines:
         for found in _UNDEFINED.finditer(text) if "${" in text else ():
             if found.group(1):
                 self.report(
-                    "syntax",
+                    reading.SYNTAX,
                     number,
                     f"{found.group(1)} is not defined here, so its braces open a block",
                     "Define it above this line.",
@@ -219,7 +221,9 @@ class ReadableLines:
         name = include.group(1)
         content = self.includes.get(name)
         if content is None:
-            self.report("missing-include", number, f"the text of the include {name} was not given")
+            self.report(
+                reading.MISSING_INCLUDE, number, f"the text of the include {name} was not given"
+            )
         else:
             for raw in reversed(content.split("\n")):
                 self.pending.append((number, self._clean(number, raw), ()))
@@ -240,7 +244,7 @@ class ReadableLines:
             listed = _LIST.match(text)
             if not listed:
                 self.report(
-                    "syntax", number, f"{text[:4]} is not written as keepalived.conf(5) says"
+                    reading.SYNTAX, number, f"{text[:4]} is not written as keepalived.conf(5) says"
                 )
                 return
             names = [name.strip() for name in listed.group(1).strip("{}").split(",")]
@@ -263,7 +267,9 @@ class ReadableLines:
         if len(bounds) == 2:
             bounds.insert(1, 1 if bounds[0] <= bounds[1] else -1)
         if len(bounds) != 3 or not bounds[1] or (bounds[2] - bounds[0]) * bounds[1] < 0:
-            self.report("syntax", number, "~SEQ needs (name, start, step, end) with whole numbers")
+            self.report(
+                reading.SYNTAX, number, "~SEQ needs (name, start, step, end) with whole numbers"
+            )
             return range(0)
         start, step, end = bounds
         result = range(start, end + (1 if step > 0 else -1), step)

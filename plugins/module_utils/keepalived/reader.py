@@ -13,28 +13,31 @@ values stay as written, and the rules judge them.
 
 from __future__ import annotations
 
-import ipaddress
+import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .. import readers
 from ..readers import SettingError
-from ..vrrp.findings import Finding
+from ..vrrp.findings import Finding, Rule, Severity
 from ..vrrp.model import (
-    Authentication,
     Check,
     CheckKind,
     Cluster,
     Instance,
     Node,
-    State,
     SyncGroup,
     Track,
 )
-from .keywords import ARGUMENTS, KEYWORDS, OTHER_BLOCKS
+from ..vrrp.rules import priorities, reading
+from ..vrrp.words import dotted, listed
+from . import keywords
+from .blocks import Misread, as_read
+from .instances import InstanceReader
+from .keywords import ARGUMENTS, KEYWORDS
 from .lines import ConfError
-from .tree import Statement, check_count, finding, parse_tree, shell_words
+from .tree import Statement, check_count, parse_tree, shell_words
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ _TRACK_KINDS = {kind.value: kind for kind in CheckKind}
 _DEFAULT_WEIGHT = {
     CheckKind.SCRIPT: 0,
     CheckKind.FILE: 1,
-    CheckKind.PROCESS: 1,
+    CheckKind.PROCESS: 0,
     CheckKind.INTERFACE: 0,
 }
 _TRUE, _FALSE = ("on", "true", "yes"), ("off", "false", "no")
@@ -84,13 +87,17 @@ class _Globals:
     down_timer_adverts: int = 3
     script_security: bool = False
     script_user: str = ""
+    multicast_groups: dict[int, str] = field(default_factory=dict)
 
 
-class _Reader:
+class NodeReader:
     """Turns the statements of one node into its model; what it cannot take becomes a finding."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, version: tuple[int, ...]) -> None:
         self.name = name
+        self.keepalived_version = version
+        # Whether the daemon ends at a line of this file.
+        self.refused = False
         self.findings: list[Finding] = []
         self.lines: dict[tuple[str, str], int] = {}
         self.globals = _Globals()
@@ -102,11 +109,20 @@ class _Reader:
         self.in_time: set[tuple[CheckKind, str]] = set()
         self.block = ""
 
-    def report(self, rule_id: str, line: int | None, message: str, fix: str = "") -> None:
+    def report(
+        self,
+        rule: Rule,
+        line: int | None,
+        message: str,
+        fix: str = "",
+        severity: Severity | None = None,
+    ) -> None:
         """Adds a finding about the block that is being read."""
         check_count(self.findings, line or 1)
         self.findings.append(
-            finding(rule_id, message, fix, node=self.name, instance=self.block, line=line)
+            rule.finding(
+                message, fix, node=self.name, instance=self.block, line=line, severity=severity
+            )
         )
 
     # Values
@@ -119,79 +135,161 @@ class _Reader:
             self.invalid(statement, "on, off, true, false, yes or no")
         return True
 
-    def invalid(self, statement: Statement, wanted: str, rule_id: str = "invalid-value") -> None:
+    def invalid(
+        self, statement: Statement, wanted: str, rule: Rule = reading.INVALID_VALUE
+    ) -> None:
         """Reports a value that is not what it must be."""
         value = statement.value
         said = f"{statement.keyword} is {value!r}" if value else f"{statement.keyword} has no value"
-        self.report(rule_id, statement.line, f"{said}; it must be {wanted}")
+        self.report(rule, statement.line, f"{said}; it must be {wanted}")
 
-    def integer(self, statement: Statement, default: int, rule_id: str = "invalid-value") -> int:
+    def integer(
+        self, statement: Statement, default: int, rule: Rule = reading.INVALID_VALUE
+    ) -> int:
         """A whole number of any size that makes sense somewhere."""
         if _INTEGER.match(statement.value):
             return int(statement.value)
-        self.invalid(statement, "a whole number", rule_id)
+        self.invalid(statement, "a whole number", rule)
         return default
 
     def decimal(
-        self, statement: Statement, default: float, rule_id: str = "invalid-value"
+        self, statement: Statement, default: float, rule: Rule = reading.INVALID_VALUE
     ) -> float:
         """A number of seconds."""
         if _DECIMAL.match(statement.value):
             return float(statement.value)
-        self.invalid(statement, "a number of seconds", rule_id)
+        self.invalid(statement, "a number of seconds", rule)
         return default
 
     def entries(self, statement: Statement) -> Iterator[Statement]:
         """The lines of a block that is a list."""
         if statement.block is None:
             self.report(
-                "syntax", statement.line, f"{statement.keyword} needs a block in braces", ""
+                reading.SYNTAX, statement.line, f"{statement.keyword} needs a block in braces", ""
             )
         for entry in statement.block or ():
             if entry.block is not None:
-                self.report("syntax", entry.line, f"{entry.keyword} opens a block inside a list")
+                self.report(
+                    reading.SYNTAX, entry.line, f"{entry.keyword} opens a block inside a list"
+                )
             if entry.words:
                 yield entry
 
     def settings(self, statement: Statement) -> Iterator[Statement]:
         """The known statements of a block; the others are reported."""
-        known = KEYWORDS[statement.keyword]
+        kind = statement.keyword
         if statement.block is None:
-            self.report("syntax", statement.line, f"{statement.keyword} needs a block in braces")
+            self.report(reading.SYNTAX, statement.line, f"{kind} needs a block in braces")
         for child in statement.block or ():
-            if child.keyword in known:
-                self.lines.setdefault((self.block, child.keyword), child.line)
-                self.excess(child)
-                yield child
-            elif child.words:
-                self.unknown(child, f"in {statement.keyword} {self.block}".rstrip())
+            if not keywords.is_known(kind, child.keyword, self.keepalived_version):
+                self.unknown(child, kind, f"in {kind} {self.block}".rstrip())
+                continue
+            self.lines.setdefault((self.block, child.keyword), child.line)
+            if not child.value and KEYWORDS[kind][child.keyword].ends_without_value:
+                self.refused = True
+                self.report(
+                    reading.VALUE_MISSING,
+                    child.line,
+                    f"{child.keyword} has no value: keepalived ends at this line",
+                    f"Write a value after {child.keyword}, or remove the line.",
+                )
+                continue
+            self.trailing(child, KEYWORDS[kind])
+            yield child
 
-    def excess(self, statement: Statement) -> None:
-        """Reports words that the daemon does not read, such as a second setting on the line."""
+    def trailing(self, statement: Statement, settings: Iterable[str]) -> None:
+        """Reports words that the daemon does not read after a value."""
         read = 1 + ARGUMENTS.get(statement.keyword, len(statement.words))
-        if len(statement.words) > read:
-            said = repr(" ".join(statement.words[read:]))
-            if statement.keyword.startswith("auth"):
-                said = "the rest of the line"
+        rest = statement.words[read:]
+        if not rest:
+            return
+        said = repr(" ".join(rest))
+        if statement.keyword.startswith("auth"):
+            said = "the rest of the line"
+        lost = [word for word in rest if word.rstrip(";") in settings]
+        if lost:
             self.report(
-                "syntax",
+                reading.SYNTAX,
                 statement.line,
                 f"the daemon ignores {said} after {statement.keyword}; a statement ends with its "
                 "line",
-                "Write one statement a line.",
+                f"Write {lost[0].rstrip(';')} on a line of its own.",
+            )
+        elif read == 1 and rest[0].lower() in (*_FALSE, "0", "disable", "disabled"):
+            self.report(
+                reading.TRAILING_WORDS,
+                statement.line,
+                f"{statement.keyword} {rest[0]} is {statement.keyword}: the daemon ignores {said}",
+                f"Remove the line if {statement.keyword} is not meant.",
+                severity=Severity.WARNING,
+            )
+        else:
+            self.report(
+                reading.TRAILING_WORDS,
+                statement.line,
+                f"the daemon ignores {said} after {statement.keyword}",
             )
 
-    def unknown(self, statement: Statement, where: str) -> None:
-        """Reports a keyword that the daemon does not know."""
+    def unknown(self, statement: Statement, block: str, where: str) -> None:
+        """Reports a keyword that the daemon does not know in a block ("": outside any)."""
+        keyword = statement.keyword
+        since = keywords.since(block, keyword)
+        if since:
+            self.report(
+                reading.UNKNOWN_KEYWORD,
+                statement.line,
+                f"keepalived {dotted(self.keepalived_version)} does not know {keyword} {where}; it "
+                f"came with {dotted(since)}",
+                f"Remove the line, or update keepalived to {dotted(since)} or later.",
+            )
+            return
         # What stands in authentication can be a password: it is never repeated.
-        said = "this line" if where.startswith("in authentication") else repr(statement.keyword)
-        self.report("unknown-keyword", statement.line, f"the daemon does not know {said} {where}")
+        said = "this line" if block == "authentication" else repr(keyword)
+        elsewhere = [kind for kind in KEYWORDS if keywords.is_known(kind, keyword, (99,))]
+        near = difflib.get_close_matches(keyword, sorted(keywords.names_in(block)), 1, 0.7)
+        fix = ""
+        if keyword.startswith("\ufeff"):
+            said, fix = f"{said} with a byte order mark", "Save the file as UTF-8 without it."
+        elif near and block != "authentication":
+            fix = f"Write {near[0]} instead of {keyword}."
+        elif elsewhere:
+            place = elsewhere[0] or "the top of the file, outside any block"
+            fix = f"Move {keyword} to {place}, or remove it."
+        self.report(
+            reading.UNKNOWN_KEYWORD,
+            statement.line,
+            f"the daemon does not know {said} {where}",
+            fix,
+        )
+
+    def misread(self, found: Misread) -> None:
+        """Reports a brace that the daemon ignores, with what is lost by it."""
+        keyword, around = found.statement.keyword, found.block
+        self.block = around.value
+        where = f"in {around.keyword} {around.value}".rstrip() if around.keyword else ""
+        if not found.known:
+            self.unknown(found.statement, around.keyword, where or "outside any block")
+        words = (statement.keyword for statement in found.lost)
+        lost = list(dict.fromkeys(word for word in words if keywords.is_keyword(word)))
+        if around.keyword and (found.known or lost):
+            self.report(
+                reading.SYNTAX,
+                found.statement.line,
+                f"the daemon ignores the brace after {keyword}, so the next closing brace ends "
+                f"{around.keyword} {around.value}".rstrip()
+                + (f"; it does not read {listed(lost)}" if lost else ""),
+                f"Remove the braces of {keyword}"
+                + ("." if found.known else " with what is in them."),
+            )
+        self.block = ""
 
     # Blocks
 
     def read(self, statements: Iterable[Statement]) -> None:
         """Reads a whole file. Globals come first: the daemon applies them when the file is read."""
-        ordered = tuple(statements)
+        ordered, misread = as_read(statements, self.keepalived_version)
+        for found in misread:
+            self.misread(found)
         readers = {
             "vrrp_script": self.script,
             "track_file": self.file,
@@ -209,9 +307,8 @@ class _Reader:
                 if reader and (statement.keyword in _DEFINITIONS) == is_definition:
                     self.named(statement, position, reader)
         for statement in ordered:
-            known = statement.keyword in KEYWORDS and statement.keyword != "authentication"
-            if statement.words and not known and statement.keyword not in OTHER_BLOCKS:
-                self.unknown(statement, "outside any block")
+            if not keywords.is_known("", statement.keyword, self.keepalived_version):
+                self.unknown(statement, "", "outside any block")
 
     def named(
         self, statement: Statement, position: int, reader: Callable[[Statement, int], None]
@@ -219,12 +316,12 @@ class _Reader:
         """A block that must have a name of its own among its kind."""
         kind = statement.keyword
         if not statement.value:
-            self.report("syntax", statement.line, f"{kind} needs a name")
+            self.report(reading.SYNTAX, statement.line, f"{kind} needs a name")
             return
         if (kind, statement.value) in self.lines:
             first = self.lines[(kind, statement.value)]
             self.report(
-                "duplicate-name",
+                reading.DUPLICATE_NAME,
                 statement.line,
                 f"{kind} {statement.value} is already defined on line {first}; this one is ignored",
             )
@@ -256,6 +353,8 @@ class _Reader:
                 values.script_security = True
             elif child.keyword == "script_user":
                 values.script_user = child.value
+            elif child.keyword in ("vrrp_mcast_group4", "vrrp_mcast_group6"):
+                values.multicast_groups[int(child.keyword[-1])] = child.value
 
     def version(self, statement: Statement, default: int) -> int:
         """The VRRP version."""
@@ -286,7 +385,7 @@ class _Reader:
         """Remembers a check with its default weight."""
         value, reverse = _DEFAULT_WEIGHT[check.kind], False
         if weight:
-            value = self.integer(weight, value, "weight-range")
+            value = self.integer(weight, value, priorities.WEIGHT_RANGE)
             reverse = weight.words[2:3] == ("reverse",)
         self.defined[(check.kind, check.name)] = _Defined(
             check, statement.line, position, value, reverse
@@ -302,7 +401,7 @@ class _Reader:
                 values["command"] = words[1] if len(words) > 1 else ""
                 if len(words) > 2:
                     self.report(
-                        "script-arguments-unquoted",
+                        reading.SCRIPT_ARGUMENTS_UNQUOTED,
                         child.line,
                         f"the daemon runs {words[1]!r} and drops {' '.join(words[2:])!r}",
                     )
@@ -349,7 +448,7 @@ class _Reader:
         for entry in self.entries(statement):
             name = entry.keyword
             if name in seen:
-                self.report("duplicate-name", entry.line, f"{name} is tracked twice")
+                self.report(reading.DUPLICATE_NAME, entry.line, f"{name} is tracked twice")
                 continue
             seen.add(name)
             self.lines.setdefault((self.block, f"{statement.keyword} {name}"), entry.line)
@@ -357,7 +456,7 @@ class _Reader:
             if defined and defined.position > position:
                 self.ignored.add((kind, name))
                 self.report(
-                    "script-order",
+                    reading.SCRIPT_ORDER,
                     entry.line,
                     f"{name} is defined on line {defined.line}, below {self.block}, which tracks "
                     "it; the daemon ignores this entry",
@@ -365,7 +464,7 @@ class _Reader:
             elif defined and kind is CheckKind.SCRIPT and not defined.check.command:
                 self.ignored.add((kind, name))
                 self.report(
-                    "script-missing-command",
+                    reading.SCRIPT_MISSING_COMMAND,
                     entry.line,
                     f"{name}, defined on line {defined.line}, has no script; the daemon removes "
                     "it, and its failure moves nothing",
@@ -388,7 +487,7 @@ class _Reader:
         """weight N [reverse|noreverse]; None when the daemon would drop the whole entry."""
         if options[0] != "weight" or len(options) < 2:
             self.report(
-                "invalid-value",
+                reading.INVALID_VALUE,
                 entry.line,
                 f"the daemon ignores {' '.join(entry.words)!r}; an entry is NAME weight NUMBER",
             )
@@ -396,12 +495,16 @@ class _Reader:
         if _INTEGER.match(options[1]):
             weight = int(options[1])
         else:
-            self.report("weight-range", entry.line, f"weight {options[1]!r} is no whole number")
+            self.report(
+                priorities.WEIGHT_RANGE, entry.line, f"weight {options[1]!r} is no whole number"
+            )
         if len(options) > 2:
             if options[2] in ("reverse", "noreverse", "no_reverse"):
                 reverse = options[2] == "reverse"
             else:
-                self.report("invalid-value", entry.line, f"unknown weight option {options[2]!r}")
+                self.report(
+                    reading.INVALID_VALUE, entry.line, f"unknown weight option {options[2]!r}"
+                )
         return weight, reverse
 
     def group(self, statement: Statement, position: int) -> None:
@@ -421,166 +524,7 @@ class _Reader:
 
     def instance(self, statement: Statement, position: int) -> None:
         """vrrp_instance"""
-        self.instances.append(_InstanceReader(self, statement, position).read())
-
-
-class _InstanceReader:
-    """Reads one ``vrrp_instance``: one method a keyword that needs more than a value."""
-
-    def __init__(self, reader: _Reader, statement: Statement, position: int) -> None:
-        self.reader = reader
-        self.statement = statement
-        self.position = position
-        self.values: dict[str, object] = {
-            "nopreempt": False,
-            "strict_mode": reader.globals.strict,
-            "down_timer_adverts": reader.globals.down_timer_adverts,
-        }
-        self.lists: dict[str, tuple[str, ...]] = {}
-        self.tracks: list[Track] = []
-        self.version = 0
-        self.priority: int | None = None
-        self.state: State | None = None
-
-    def read(self) -> Instance:
-        """The instance as its block says, defaults filled in as the daemon does."""
-        for child in self.reader.settings(self.statement):
-            handler = getattr(self, "on_" + child.keyword, None)
-            if child.keyword in _TRACK_KINDS:
-                self.tracks.extend(self.reader.tracks(child, self.position))
-            elif handler:
-                handler(child)
-        return self.finish()
-
-    def finish(self) -> Instance:
-        """Defaults that depend on other values."""
-        values = self.values
-        addresses = self.lists.get("virtual_ipaddress", ())
-        ipv6 = bool(addresses) and ":" in addresses[0]
-        priority = self.priority
-        if priority is None:
-            priority = 100
-            if self.state is State.MASTER:
-                priority = 255
-                self.reader.report(
-                    "master-without-priority",
-                    self.statement.line,
-                    "state is MASTER and no priority is written, so the daemon takes 255",
-                )
-        state = self.state or (State.MASTER if priority == 255 else State.BACKUP)
-        version = self.version or (3 if ipv6 else self.reader.globals.version)
-        vrid = values.pop("virtual_router_id", 0)
-        return Instance(
-            self.statement.value,
-            vrid,  # type: ignore[arg-type]
-            state=state,
-            priority=priority,
-            version=version,
-            tracks=tuple(self.tracks),
-            **self.lists,  # type: ignore[arg-type]
-            **values,  # type: ignore[arg-type]
-        )
-
-    def on_state(self, child: Statement) -> None:
-        """MASTER wins over a BACKUP that follows; any other word is BACKUP."""
-        if child.value == "MASTER":
-            self.state = State.MASTER
-            return
-        if child.value != "BACKUP":
-            self.reader.report(
-                "state-lowercase",
-                child.line,
-                f"state {child.value!r} is not known; the daemon takes BACKUP",
-            )
-        elif self.state is State.MASTER:
-            self.reader.report("invalid-value", child.line, "state BACKUP after MASTER is ignored")
-            return
-        self.state = State.BACKUP
-
-    def on_priority(self, child: Statement) -> None:
-        self.priority = self.reader.integer(child, 100, "priority-range")
-
-    def on_virtual_router_id(self, child: Statement) -> None:
-        self.values["virtual_router_id"] = self.reader.integer(child, 0, "vrid-range")
-
-    def on_version(self, child: Statement) -> None:
-        self.version = self.reader.version(child, self.version)
-
-    def on_native_ipv6(self, _child: Statement) -> None:
-        self.version = 3
-
-    def on_advert_int(self, child: Statement) -> None:
-        self.values["advert_int"] = self.reader.decimal(child, 1.0, "advert-int-range")
-
-    def on_interface(self, child: Statement) -> None:
-        self.values["interface"] = child.value
-
-    def on_nopreempt(self, _child: Statement) -> None:
-        self.values["nopreempt"] = True
-
-    def on_preempt(self, _child: Statement) -> None:
-        self.values["nopreempt"] = False
-
-    def on_preempt_delay(self, child: Statement) -> None:
-        value = self.reader.decimal(child, 0.0)
-        if value > 1000:
-            self.reader.invalid(child, "0 to 1000 seconds")
-            value = 0.0
-        self.values["preempt_delay"] = value
-
-    def on_accept(self, _child: Statement) -> None:
-        self.values["accept"] = True
-
-    def on_no_accept(self, _child: Statement) -> None:
-        self.values["accept"] = False
-
-    def on_strict_mode(self, child: Statement) -> None:
-        self.values["strict_mode"] = self.reader.boolean(child)
-
-    def on_down_timer_adverts(self, child: Statement) -> None:
-        self.values["down_timer_adverts"] = self.reader.adverts(child, 3)
-
-    def on_unicast_src_ip(self, child: Statement) -> None:
-        self.values["unicast_src_ip"] = child.value
-
-    def on_unicast_peer(self, child: Statement) -> None:
-        """Options after an address (min_ttl, max_ttl) do not matter here."""
-        peers = tuple(entry.keyword for entry in self.reader.entries(child))
-        self._extend(child.keyword, peers)
-
-    def addresses(self, child: Statement) -> None:
-        """Addresses with their options, each as one string; the daemon skips what is none."""
-        found = []
-        for entry in self.reader.entries(child):
-            try:
-                ipaddress.ip_interface(entry.keyword)
-            except ValueError:
-                self.reader.report(
-                    "invalid-value", entry.line, f"{entry.keyword!r} is no address; it is skipped"
-                )
-            else:
-                found.append(" ".join(entry.words))
-        self._extend(child.keyword, found)
-
-    def _extend(self, keyword: str, more: Iterable[str]) -> None:
-        """A list that is written in several blocks is one list."""
-        self.lists[keyword] = (*self.lists.get(keyword, ()), *more)
-
-    on_virtual_ipaddress = addresses
-    on_virtual_ipaddress_excluded = addresses
-
-    def on_authentication(self, child: Statement) -> None:
-        """auth_type PASS or AH with an auth_pass."""
-        auth_type = auth_pass = ""
-        for setting in self.reader.settings(child):
-            if setting.keyword == "auth_pass":
-                auth_pass = setting.value
-            elif setting.value in ("PASS", "AH"):
-                auth_type = setting.value
-            else:
-                self.reader.report("invalid-value", setting.line, "auth_type must be PASS or AH")
-        if auth_type:
-            self.values["authentication"] = Authentication(auth_type, auth_pass)
+        self.instances.append(InstanceReader(self, statement, position).read())
 
 
 def parse(
@@ -599,7 +543,7 @@ def parse(
     dot). Raises ConfError as ``parse_tree`` does.
     """
     tree = parse_tree(text, name.split(".")[0] if config_id is None else config_id, includes)
-    reader = _Reader(name)
+    reader = NodeReader(name, keepalived_version)
     reader.read(tree.statements)
     source = next((i.unicast_src_ip for i in reader.instances if i.unicast_src_ip), "")
     node = Node(
@@ -611,6 +555,7 @@ def parse(
         reader.globals.script_security,
         reader.globals.script_user,
         keepalived_version,
+        refused=reader.refused,
     )
     located = tuple(
         Finding(f.id, f.severity, f.message, f.fix, name, f.instance, f.trace, f.line)

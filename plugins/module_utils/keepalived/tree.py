@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..vrrp.findings import Finding
+from ..vrrp.findings import Finding, Rule
+from ..vrrp.rules import reading
 from .lines import ConfError, ReadableLines
 
 # Far above what a real file needs, low enough to answer within a second or two.
@@ -144,9 +145,9 @@ def parse_tree(text: str, config_id: str = "", includes: Mapping[str, str] | Non
     """
     findings: list[Finding] = []
 
-    def report(rule_id: str, line: int, message: str, fix: str = "") -> None:
+    def report(rule: Rule, line: int, message: str, fix: str = "") -> None:
         check_count(findings, line)
-        findings.append(finding(rule_id, message, fix, line=line))
+        findings.append(rule.finding(message, fix, line=line))
 
     for content in (text, *(includes or {}).values()):
         _check_size(content)
@@ -164,7 +165,7 @@ def parse_tree(text: str, config_id: str = "", includes: Mapping[str, str] | Non
     while len(stack) > 1:
         opened = stack[-1].statement
         report(
-            "syntax",
+            reading.SYNTAX,
             opened.line,
             f"the brace that opens {opened.keyword or 'this block'} is never closed",
         )
@@ -202,14 +203,14 @@ def _open(stack: list[_Open], number: int, report: Callable[..., None]) -> None:
     if siblings and siblings[-1].block is None:
         statement = siblings.pop()
     else:
-        report("syntax", number, "a brace opens a block that has no name")
+        report(reading.SYNTAX, number, "a brace opens a block that has no name")
         statement = Statement(number, ())
     stack.append(_Open(statement))
 
 
 def _close(stack: list[_Open], number: int, report: Callable[..., None]) -> None:
     if len(stack) == 1:
-        report("syntax", number, "a closing brace has no opening one")
+        report(reading.SYNTAX, number, "a closing brace has no opening one")
         return
     done = stack.pop()
     opened = done.statement

@@ -14,6 +14,8 @@ from typing import Any, Mapping
 
 #: What the search assumes where nothing tells.
 ASSUMED = (2, 2, 7)
+#: Knows everything: for texts whose daemon does not matter.
+NEWEST = (99,)
 
 #: Tracks of a sync group, delays of fractions of a second, a master that ignores nopreempt.
 SECOND_GENERATION_SINCE = (2, 0, 0)

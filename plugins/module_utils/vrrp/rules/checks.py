@@ -13,7 +13,7 @@ from typing import Iterator
 from .. import commands, priority
 from ..estate import Estate, Judge, is_defined, names_of, place_of
 from ..findings import OUTRANKED, Finding, Rule, Severity
-from ..model import Check, Node
+from ..model import Check, CheckKind, Node
 from ..pairs import NO_FAILOVER
 from ..words import dotted, listed
 
@@ -121,6 +121,31 @@ def check_mismatch(estate: Estate) -> Iterator[Finding]:
                     f"Track {names} on {other} too.",
                 )
                 break
+
+
+TRACK_OWN_INTERFACE = Rule(
+    "track-own-interface",
+    Severity.WARNING,
+    harm="The daemon drops the entry of the instance's own interface: its loss is a fault anyway, "
+    "and a weight means nothing.",
+    example="interface eth0\ntrack_interface {\n    eth0 weight -20\n}",
+    fix="Remove the entry.",
+)
+
+
+def track_own_interface(estate: Estate) -> Iterator[Finding]:
+    """A weight of the interface that the instance runs on."""
+    for member in estate.members:
+        for track in member.written:
+            own = track.kind is CheckKind.INTERFACE and track.check == member.instance.interface
+            if own and track.weight:
+                yield member.finding(
+                    TRACK_OWN_INTERFACE,
+                    f"{track.check} is the interface of {member.instance.name} on {member}: the "
+                    f"daemon ignores its weight {track.weight}, and loss of the link is a fault",
+                    "",
+                    place_of(track),
+                )
 
 
 SCRIPT_TRACKED_TWICE = Rule(
@@ -355,6 +380,7 @@ RULES: dict[Rule, Judge] = {
     TRACK_UNSUPPORTED: track_unsupported,
     NO_CHECK: no_check,
     CHECK_MISMATCH: check_mismatch,
+    TRACK_OWN_INTERFACE: track_own_interface,
     SCRIPT_TRACKED_TWICE: script_tracked_twice,
     SCRIPT_TIMEOUT_ABOVE_INTERVAL: script_timeout_above_interval,
     SCRIPT_INTERVAL_FRACTION: script_interval_fraction,

@@ -68,6 +68,35 @@ UNKNOWN_KEYWORD = Rule(
     unproven="What the line was meant to do is not known.",
 )
 
+VALUE_MISSING = Rule(
+    "value-missing",
+    Severity.ERROR,
+    harm="A keyword without the value that it needs ends the daemon, with all its instances.",
+    example="vrrp_instance VI_1 {\n    priority\n}",
+    fix="Write the value, or remove the line.",
+    unproven="The daemon does not start, so this node is no part of the search.",
+)
+
+TRAILING_WORDS = Rule(
+    "trailing-words",
+    Severity.INFO,
+    harm="The daemon reads no more of the line than the value. Where a flag is followed by no, off "
+    "or false it is set all the same; that is a warning.",
+    example="nopreempt false",
+    fix="Remove the words, or make them a comment with # or !.",
+)
+
+FAMILY_MIXED = Rule(
+    "family-mixed",
+    Severity.ERROR,
+    harm="An instance has one address family, that of its first address: addresses of the other "
+    "one are never set.",
+    example="virtual_ipaddress {\n    192.0.2.100/24\n    2001:db8::100/64\n}",
+    fix="Make an instance for each family, or write the other family in "
+    "virtual_ipaddress_excluded.",
+    unproven="An address that is never set is no part of the search.",
+)
+
 INVALID_VALUE = Rule(
     "invalid-value",
     Severity.ERROR,
@@ -121,6 +150,9 @@ RULES = (
     MASTER_WITHOUT_PRIORITY,
     STATE_LOWERCASE,
     UNKNOWN_KEYWORD,
+    VALUE_MISSING,
+    TRAILING_WORDS,
+    FAMILY_MIXED,
     INVALID_VALUE,
     DUPLICATE_NAME,
     SYNTAX,

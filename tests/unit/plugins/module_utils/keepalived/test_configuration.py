@@ -135,7 +135,9 @@ def test_a_rendered_node_is_read_back_as_it_was(node):
         instances=tuple(map(by_kind, node.instances)),
         sync_groups=tuple(map(by_kind, node.sync_groups)),
     )
-    assert parse(text_of(node), node.name, address=node.address).node == printed
+    read = parse(text_of(node), node.name, address=node.address).node
+    # Such as an instance without interface, which this version refuses.
+    assert replace(read, refused=False) == printed
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,7 @@ def test_every_field_of_an_instance_has_its_keyword() -> None:
     fields = {field.name for field in dataclasses.fields(Instance)}
     rows = KEYWORDS["vrrp_instance"]
     # The name stands behind the keyword of the block, the tracks are blocks of their own.
-    assert fields - {row.field for row in rows.values()} == {
-        "name",
-        "tracks",
-        "multicast_group",
-    }
+    assert fields - {row.field for row in rows.values()} == {"name", "tracks"}
     assert {"state", "track_script", "track_file", "track_process", "track_interface"} <= set(rows)
 
 

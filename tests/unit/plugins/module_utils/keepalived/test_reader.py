@@ -211,10 +211,14 @@ SCRIPT = "vrrp_script chk {\nscript /a\n}"
         pytest.param("prioritty 9", "", "unknown-keyword", 4, id="keyword of an instance"),
         pytest.param("", "vrrp_instanze V {\n}", "unknown-keyword", 1, id="keyword at the top"),
         pytest.param("priority 9 advert_int 5", "", "syntax", 4, id="two settings on a line"),
-        pytest.param("nopreempt on", "", "syntax", 4, id="value of a flag"),
+        pytest.param("nopreempt on", "", "trailing-words", 4, id="value of a flag"),
         pytest.param("strict_mode on\npriority 9 # 5", "", None, None, id="one value"),
         pytest.param(
-            "authentication {\nauth_type PASS\nauth_pass a b\n}", "", "syntax", 6, id="words"
+            "authentication {\nauth_type PASS\nauth_pass a b\n}",
+            "",
+            "trailing-words",
+            6,
+            id="words",
         ),
         pytest.param("state master", "", "state-lowercase", 4, id="state in lower case"),
         pytest.param("state MASTER", "", "master-without-priority", 2, id="no priority"),

@@ -284,4 +284,14 @@ CASES = {
         model(both={"unicast_src_ip": "198.51.100.1"}),
         model({"unicast_src_ip": "198.51.100.1"}, {"unicast_src_ip": "198.51.100.2"}),
     ),
+    "track-own-interface": (
+        model(both={"tracks": (*FAULT, Track("eth0", CheckKind.INTERFACE, -20))}),
+        model(both={"tracks": (*FAULT, Track("eth1", CheckKind.INTERFACE, -20))}),
+    ),
+    "value-missing": (text(body="garp_master_delay"), text(body="garp_master_delay 5")),
+    "trailing-words": (text(values="nopreempt false"), text(values="nopreempt # false")),
+    "family-mixed": (
+        text(body="virtual_ipaddress {\n2001:db8::100/64\n}"),
+        text(body="virtual_ipaddress_excluded {\n2001:db8::100/64\n}"),
+    ),
 }

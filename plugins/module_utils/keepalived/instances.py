@@ -1,0 +1,312 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A ``vrrp_instance`` block as the model of an instance: what its keywords mean, and what the
+daemon makes of values that it cannot take."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..vrrp import versions
+from ..vrrp.findings import Severity
+from ..vrrp.model import Authentication, CheckKind, Instance, State, Track
+from ..vrrp.rules import priorities, reading, running
+from ..vrrp.words import dotted, listed
+from .keywords import ADDRESS_OPTIONS
+from .tree import Statement
+
+if TYPE_CHECKING:
+    from .reader import NodeReader
+
+_TRACK_KINDS = {kind.value for kind in CheckKind}
+# Where adverts go if nothing says otherwise.
+_STANDARD_GROUPS = frozenset(("224.0.0.18", "ff02::12"))
+_DIGITS = re.compile(r"[0-9]{1,4}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+class InstanceReader:
+    """Reads one ``vrrp_instance``: one method a keyword that needs more than a value."""
+
+    def __init__(self, reader: NodeReader, statement: Statement, position: int) -> None:
+        self.reader = reader
+        self.statement = statement
+        self.position = position
+        self.values: dict[str, object] = {
+            "nopreempt": False,
+            "strict_mode": reader.globals.strict,
+            "down_timer_adverts": reader.globals.down_timer_adverts,
+        }
+        self.lists: dict[str, tuple[str, ...]] = {}
+        self.tracks: list[Track] = []
+        self.version = 0
+        self.priority: int | None = None
+        self.state: State | None = None
+        # 4 or 6 once an address has decided it.
+        self.family = 0
+
+    def read(self) -> Instance:
+        """The instance as its block says, defaults filled in as the daemon does."""
+        for child in self.reader.settings(self.statement):
+            handler = getattr(self, "on_" + child.keyword, None)
+            if child.keyword in _TRACK_KINDS:
+                self.tracks.extend(self.reader.tracks(child, self.position))
+            elif handler:
+                handler(child)
+        return self.finish()
+
+    def finish(self) -> Instance:
+        """Defaults that depend on other values."""
+        values = self.values
+        priority = self.priority
+        if priority is None:
+            priority = 100
+            if self.state is State.MASTER:
+                priority = 255
+                self.reader.report(
+                    reading.MASTER_WITHOUT_PRIORITY,
+                    self.statement.line,
+                    "state is MASTER and no priority is written, so the daemon takes 255",
+                )
+        state = self.state or (State.MASTER if priority == 255 else State.BACKUP)
+        version = self.version or (3 if self.family == 6 else self.reader.globals.version)
+        vrid = values.pop("virtual_router_id", 0)
+        group = self.reader.globals.multicast_groups.get(self.family or 4, "")
+        values.setdefault("multicast_group", "" if group in _STANDARD_GROUPS else group)
+        self._ask_for_interface()
+        return Instance(
+            self.statement.value,
+            vrid,  # type: ignore[arg-type]
+            state=state,
+            priority=priority,
+            version=version,
+            tracks=tuple(self.tracks),
+            **self.lists,  # type: ignore[arg-type]
+            **values,  # type: ignore[arg-type]
+        )
+
+    def _ask_for_interface(self) -> None:
+        """Most versions end where no interface is named, even if there is a source address."""
+        version = self.reader.keepalived_version
+        broken = versions.NO_INTERFACE_BROKEN_SINCE <= version < versions.NO_INTERFACE_MENDED_SINCE
+        needed = version < versions.NO_INTERFACE_SINCE or broken
+        if needed and self.values.get("unicast_src_ip") and not self.values.get("interface"):
+            self.reader.refused = True
+            self.reader.report(
+                running.INTERFACE_MISSING,
+                self.statement.line,
+                f"{self.statement.value} has no interface: keepalived {dotted(version)} ends",
+            )
+
+    def _family_fits(self, address: str) -> bool:
+        """Whether an address is of the instance's family, which the first one decides."""
+        family = 6 if ":" in address else 4
+        self.family = self.family or family
+        return self.family == family
+
+    def on_state(self, child: Statement) -> None:
+        """MASTER wins over a BACKUP that follows; any other word is BACKUP."""
+        if child.value == "MASTER":
+            self.state = State.MASTER
+            return
+        if child.value != "BACKUP":
+            self.reader.report(
+                reading.STATE_LOWERCASE,
+                child.line,
+                f"state {child.value!r} is not known; the daemon takes BACKUP",
+            )
+        elif self.state is State.MASTER:
+            self.reader.report(
+                reading.INVALID_VALUE, child.line, "state BACKUP after MASTER is ignored"
+            )
+            return
+        self.state = State.BACKUP
+
+    def on_priority(self, child: Statement) -> None:
+        self.priority = self.reader.integer(child, 100, priorities.PRIORITY_RANGE)
+
+    def on_virtual_router_id(self, child: Statement) -> None:
+        self.values["virtual_router_id"] = self.reader.integer(child, 0, running.VRID_RANGE)
+
+    def on_version(self, child: Statement) -> None:
+        self.version = self.reader.version(child, self.version)
+
+    def on_native_ipv6(self, _child: Statement) -> None:
+        self.version = 3
+        self.family = self.family or 6
+
+    def on_advert_int(self, child: Statement) -> None:
+        self.values["advert_int"] = self.reader.decimal(child, 1.0, priorities.ADVERT_INT_RANGE)
+
+    def on_interface(self, child: Statement) -> None:
+        self.values["interface"] = child.value
+
+    def on_nopreempt(self, _child: Statement) -> None:
+        self.values["nopreempt"] = True
+
+    def on_preempt(self, _child: Statement) -> None:
+        self.values["nopreempt"] = False
+
+    def on_preempt_delay(self, child: Statement) -> None:
+        value = self.reader.decimal(child, 0.0)
+        if value > 1000:
+            self.reader.invalid(child, "0 to 1000 seconds")
+            value = 0.0
+        self.values["preempt_delay"] = value
+
+    def on_accept(self, _child: Statement) -> None:
+        self.values["accept"] = True
+
+    def on_no_accept(self, _child: Statement) -> None:
+        self.values["accept"] = False
+
+    def on_strict_mode(self, child: Statement) -> None:
+        self.values["strict_mode"] = self.reader.boolean(child)
+
+    def on_down_timer_adverts(self, child: Statement) -> None:
+        self.values["down_timer_adverts"] = self.reader.adverts(child, 3)
+
+    def on_unicast_src_ip(self, child: Statement) -> None:
+        if not _is_address(child.value):
+            # Without a source it still asks for unicast, which then finds no peer or does.
+            self.lists.setdefault("unicast_peer", ())
+            self.ignored_host(child, child.value)
+        elif self._family_fits(child.value):
+            self.values["unicast_src_ip"] = child.value
+        else:
+            self.other_family(child, child.value)
+
+    def on_mcast_dst_ip(self, child: Statement) -> None:
+        if not _is_address(child.value):
+            self.reader.invalid(child, "a multicast address")
+        elif self._family_fits(child.value):
+            self.values["multicast_group"] = "" if child.value in _STANDARD_GROUPS else child.value
+
+    def on_unicast_peer(self, child: Statement) -> None:
+        """Options after an address (min_ttl, max_ttl) do not matter here."""
+        peers = []
+        for entry in self.reader.entries(child):
+            if not _is_address(entry.keyword):
+                self.ignored_host(entry, entry.keyword)
+            elif not self._family_fits(entry.keyword):
+                self.other_family(entry, entry.keyword)
+            else:
+                peers.append(entry.keyword)
+                self.one_a_line(entry, "peer")
+        self._extend(child.keyword, peers)
+
+    def ignored_host(self, entry: Statement, name: str) -> None:
+        """Reports a peer or source that is no address."""
+        self.reader.report(
+            reading.INVALID_VALUE,
+            entry.line,
+            f"{name!r} is no IP address, and the daemon looks up no names: it ignores the line",
+            "Write the IP address.",
+        )
+
+    def other_family(self, entry: Statement, address: str) -> None:
+        """Reports an address of the family that the instance does not have."""
+        self.reader.report(
+            reading.FAMILY_MIXED,
+            entry.line,
+            f"{address} is not IPv{self.family} as the first address of {self.statement.value} is: "
+            "the daemon ignores it",
+            f"Make an instance of its own for {address}, or move it to virtual_ipaddress_excluded.",
+        )
+
+    def one_a_line(self, entry: Statement, what: str) -> bool:
+        """Reports further addresses on a line: the daemon takes the first."""
+        more = [word for word in entry.words[1:] if _is_address(word.partition("/")[0])]
+        if more:
+            self.reader.report(
+                reading.SYNTAX,
+                entry.line,
+                f"the daemon takes one {what} a line: {listed(more)} is ignored",
+                f"Write {listed(more)} on a line of its own.",
+            )
+        return bool(more)
+
+    def addresses(self, child: Statement) -> None:
+        """Addresses with their options, each as one string; the daemon skips what is none."""
+        found = []
+        for entry in self.reader.entries(child):
+            host, slash, prefix = entry.keyword.partition("/")
+            if not _is_address(host):
+                self.reader.report(
+                    reading.INVALID_VALUE,
+                    entry.line,
+                    f"{entry.keyword!r} is no address; it is skipped",
+                )
+            elif child.keyword == "virtual_ipaddress" and not self._family_fits(host):
+                self.other_family(entry, host)
+            else:
+                length = self.prefix(entry, host, prefix) if slash else ""
+                found.append(" ".join((f"{host}{slash}{length}", *self.options(entry))))
+        self._extend(child.keyword, found)
+
+    def prefix(self, entry: Statement, host: str, written: str) -> str:
+        """The prefix length that the daemon takes: digits count, one out of range is the host's."""
+        most = 128 if ":" in host else 32
+        digits = _DIGITS.match(written)
+        length = int(digits.group()) if digits else most
+        used = str(length if length <= most else most)
+        if used != written:
+            self.reader.report(
+                reading.INVALID_VALUE,
+                entry.line,
+                f"/{written} is no prefix length: {host} is set as {host}/{used}",
+                f"Write {host}/ with a number from 0 to {most}.",
+                severity=Severity.WARNING,
+            )
+        return used
+
+    def options(self, entry: Statement) -> tuple[str, ...]:
+        """The words after an address that the daemon reads."""
+        if self.one_a_line(entry, "address"):
+            return ()
+        for place, word in enumerate(entry.words[1:], start=1):
+            if word in ADDRESS_OPTIONS:
+                continue
+            if entry.words[place - 1] not in ADDRESS_OPTIONS:
+                self.reader.report(
+                    reading.INVALID_VALUE,
+                    entry.line,
+                    f"the daemon ignores {word!r} after {entry.keyword}",
+                    "Remove it, or write an option that keepalived.conf(5) names.",
+                    severity=Severity.WARNING,
+                )
+                return entry.words[1:place]
+        return entry.words[1:]
+
+    def _extend(self, keyword: str, more: Iterable[str]) -> None:
+        """A list that is written in several blocks is one list."""
+        self.lists[keyword] = (*self.lists.get(keyword, ()), *more)
+
+    on_virtual_ipaddress = addresses
+    on_virtual_ipaddress_excluded = addresses
+
+    def on_authentication(self, child: Statement) -> None:
+        """auth_type PASS or AH with an auth_pass."""
+        auth_type = auth_pass = ""
+        for setting in self.reader.settings(child):
+            if setting.keyword == "auth_pass":
+                auth_pass = setting.value
+            elif setting.value in ("PASS", "AH"):
+                auth_type = setting.value
+            else:
+                self.reader.report(
+                    reading.INVALID_VALUE, setting.line, "auth_type must be PASS or AH"
+                )
+        if auth_type:
+            self.values["authentication"] = Authentication(auth_type, auth_pass)
