@@ -130,7 +130,7 @@ _ROWS = (
     Keyword(_I, "down_timer_adverts", 1, "down_timer_adverts"),
     Keyword(_I, "unicast_src_ip", 1, "unicast_src_ip", at_once=True),
     Keyword(_I, "mcast_src_ip", 1),
-    Keyword(_I, "mcast_dst_ip", 1, "multicast_group", at_once=True),
+    Keyword(_I, "mcast_dst_ip", 1, "multicast_group"),
     Keyword(_I, "unicast_peer", field="unicast_peer", at_once=True),
     Keyword(_I, "virtual_ipaddress", field="virtual_ipaddress", at_once=True),
     Keyword(_I, "virtual_ipaddress_excluded", field="virtual_ipaddress_excluded"),
