@@ -28,9 +28,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = ROOT / "roles/mycat_status/files/mycat_status.py"
-LAUNCHER = PROGRAM.with_name("launcher.py")
-INSTALLED = "/usr/local/lib/mycat_status"  # where the launcher looks for the program
+FILES = ROOT / "roles/mycat_status/files"
 STANDIN = ROOT / "molecule/shared/standin/files"
 REQUEST = b"OPTIONS * HTTP/1.1\r\nHost: www\r\n\r\n"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -103,13 +101,13 @@ class Bed:
     def start(self, python: str, level: str) -> None:
         self._start_standin()
         config = self._configure(level)
-        # As the role installs it: a module, so that Python finds it compiled, and its launcher.
-        library = self.path / "library"
-        library.mkdir()
-        shutil.copy(PROGRAM, library)
-        subprocess.run([python, "-m", "compileall", "-q", library], check=True)
+        # As the role installs it: a package, so that Python finds it compiled, and its launcher.
+        shutil.copytree(FILES / "mycat_status", self.path / "lib/mycat_status")
+        subprocess.run([python, "-m", "compileall", "-q", self.path / "lib"], check=True)
         launcher = self.path / "launcher"
-        launcher.write_text(LAUNCHER.read_text().replace(INSTALLED, str(library)))
+        launcher.write_text(
+            (FILES / "launcher.py").read_text().replace("/usr/local", str(self.path))
+        )
         run = f"-IS {launcher} --config {config}"
         services = {
             "source": ("no", "root", self.path / "source.sh", "-"),
@@ -161,6 +159,8 @@ class Bed:
         credentials.write_text(json.dumps({"user": "mycat", "password": "mycat-demo"}))
         credentials.chmod(0o640)
         shutil.chown(credentials, "nobody")
+        (self.path / "memory").mkdir()
+        shutil.chown(self.path / "memory", "nobody")
         config = self.path / "mycat_status.json"
         settings = {
             "home": str(self.path),
@@ -168,6 +168,7 @@ class Bed:
             "level": level,
             "allow": ["127.0.0.1"],
             "drain_file": str(self.path / "drain"),
+            "memory_file": str(self.path / "memory/memory.json"),
             "credentials_file": str(credentials),
         }
         config.write_text(json.dumps(settings))

@@ -51,7 +51,8 @@ def await_conclusions(concluded) -> Callable[[dict[str, Conclusion]], None]:
 
     def await_all(expected: dict[str, Conclusion]) -> None:
         try:
-            await_(lambda: concluded() == expected, 20, "HAProxy's conclusions")
+            # A kept login is made anew, and a changed password seen, after 30 s.
+            await_(lambda: concluded() == expected, 40, "HAProxy's conclusions")
         except AssertionError:
             assert concluded() == expected  # says what is different
             raise

@@ -58,7 +58,8 @@ class Breakage:
     as_: Conclusion = DOWN
 
 
-BREAKAGES = {
+# What makes the process look as if it did not run, while MyCat answers.
+EVIDENCE = {
     "control script missing": Breakage(
         f"mv {BIN}/mycat {BIN}/away", f"mv {BIN}/away {BIN}/mycat", by_control_script
     ),
@@ -87,6 +88,9 @@ BREAKAGES = {
         f"cp {LOGS}/mycat.pid {LOGS}/away && echo 1 >{LOGS}/mycat.pid",
         f"rm {LOGS}/mycat.pid && mv {LOGS}/away {LOGS}/mycat.pid",
     ),
+}
+
+BREAKAGES = {
     "stopped": Breakage("systemctl stop mycat", "systemctl start mycat"),
     "wrapper killed": Breakage(f"kill -KILL $(cat {LOGS}/mycat.pid)", REVIVE),
     "wrapper killed and the server left hanging": Breakage(
@@ -113,7 +117,7 @@ BREAKAGES = {
         standin(password="mycat-demo"),  # noqa: S106
         by_query,
     ),
-    "offline": Breakage(manager("offline"), manager("online"), by_query),
+    "offline": Breakage(manager("offline"), manager("online"), by_query, DRAINING),
     "another server on its port": Breakage(
         standin(version="8.0.36"), standin(version="5.6.29-mycat-1.6.7.6-release-20220524173810")
     ),
@@ -125,6 +129,12 @@ BREAKAGES = {
         "rm /run/mycat_status/drain; systemctl start mycat",
     ),
 }
+
+
+ENDPOINT = """
+import urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:48700/", timeout=5).read().decode())
+"""
 
 
 def on_all(mycats, command: str) -> None:
@@ -142,3 +152,19 @@ def test_haproxy_sees_what_is_broken(breakage, whole, mycats, role_variables, aw
     finally:
         on_all(mycats, breakage.undo)
     await_conclusions({mycat.name: UP for mycat in mycats})
+
+
+@pytest.mark.parametrize("breakage", EVIDENCE.values(), ids=EVIDENCE)
+def test_a_process_that_looks_gone_is_a_warning_while_mycat_answers(
+    breakage, whole, mycats, role_variables, await_conclusions
+):
+    seen = [mycat for mycat in mycats if breakage.seen(role_variables(mycat))]
+    on_all(mycats, breakage.do)
+    try:
+        for mycat in seen:
+            said = json.loads(mycat.run("python3", "-c", ENDPOINT).stdout)
+            assert said["status"] == "up"
+            assert [w for w in said["warnings"] if w.startswith("pid: ")], (mycat.name, said)
+        await_conclusions({mycat.name: UP for mycat in mycats})
+    finally:
+        on_all(mycats, breakage.undo)

@@ -252,8 +252,6 @@ class Session:
             if fault == "no-greeting":
                 await self.stay_silent()
             elif await asyncio.wait_for(self.login(fault), AUTH_TIMEOUT):
-                if self.settings.fault == "silent-after-login":
-                    await self.stay_silent()
                 await self.commands()
         except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
             pass
@@ -311,6 +309,8 @@ class Session:
             command = data[4]
             if command == COM_QUIT:
                 return
+            if self.settings.fault in ("silent-after-greeting", "silent-after-login"):
+                await self.stay_silent()
             if self.settings.query_delay:
                 await asyncio.sleep(self.settings.query_delay)
             if command == COM_PING:

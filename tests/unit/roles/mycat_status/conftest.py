@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
+import importlib
 import json
 import os
 import shutil
@@ -23,28 +25,46 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[4]
-PROGRAM = ROOT / "roles/mycat_status/files/mycat_status.py"
-LAUNCHER = PROGRAM.with_name("launcher.py")
-INSTALLED = "/usr/local/lib/mycat_status"  # where the launcher looks for the program
+FILES = ROOT / "roles/mycat_status/files"
 STANDIN = ROOT / "molecule/shared/standin/files"
 # Set to another interpreter to run the program by it.
 PYTHON = os.environ.get("MYCAT_STATUS_PYTHON", sys.executable)
 GET = b"GET / HTTP/1.0\r\n\r\n"
 
 
-def command(config, *options, program=PROGRAM, python=PYTHON):
+def install(folder):
+    """Put the program under ``folder`` as the role does under /usr/local; returns its launcher."""
+    shutil.copytree(FILES / "mycat_status", folder / "lib/mycat_status")
+    (folder / "bin").mkdir()
+    launcher = folder / "bin/mycat_status"
+    launcher.write_text((FILES / "launcher.py").read_text().replace("/usr/local", str(folder)))
+    subprocess.run([PYTHON, "-m", "compileall", "-q", folder / "lib"], check=True)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # other users run it, too
+    return launcher
+
+
+@functools.lru_cache
+def installed():
+    folder = Path(tempfile.mkdtemp(prefix="mycat-status-"))
+    atexit.register(shutil.rmtree, folder)
+    return install(folder)
+
+
+def command(config, *options, program=None, python=PYTHON):
     """The program as the role has it started."""
-    return [python, "-IS", str(program), *options, "--config", str(config)]
+    return [python, "-IS", str(program or installed()), *options, "--config", str(config)]
 
 
 @functools.lru_cache
 def load_program():
-    """The program as a module."""
-    module = types.ModuleType("mycat_status")
-    module.__file__ = str(PROGRAM)
-    # Not imported: that would leave its bytecode among the role's files.
-    exec(compile(PROGRAM.read_bytes(), PROGRAM, "exec"), module.__dict__)  # noqa: S102
-    return module
+    """What the modules of the program define, in one namespace."""
+    sys.path.insert(0, str(installed().parents[1] / "lib"))
+    names = ("settings", "mysql", "process", "memory", "checks", "answers", "server", "program")
+    found = {}
+    for name in names:
+        found.update(vars(importlib.import_module(f"mycat_status.{name}")))
+    return types.SimpleNamespace(**found)
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +124,7 @@ def listen(host="127.0.0.1"):
 class Endpoint:
     """The long-lived program, started as by xinetd with ``wait = yes`` or as by systemd."""
 
-    def __init__(self, config, *listeners, systemd=False, program=PROGRAM):
+    def __init__(self, config, *listeners, systemd=False, program=None):
         self.config = config
         self.address = listeners[0].getsockname()[:2]
         arguments = command(config, program=program)
@@ -176,6 +196,7 @@ class Home:
             "level": "process",
             "allow": ["127.0.0.1"],
             "drain_file": str(self.path / "drain"),
+            "memory_file": str(self.path / "memory.json"),
             "max_age": 0.05,
         }
         values.update(settings)
@@ -265,11 +286,14 @@ class StandIn:
         self.pid_file.unlink()
 
     def config(self, **settings):
+        """The program's settings for this MyCat, and nothing remembered of it."""
+        (self.path / "memory.json").unlink(missing_ok=True)
         values = {
             "home": str(self.path),
             "sql_port": self.sql_port,
             "allow": ["127.0.0.1"],
             "drain_file": str(self.path / "drain"),
+            "memory_file": str(self.path / "memory.json"),
         }
         if settings.get("level") == "query":
             credentials = self.path / "credentials.json"

@@ -18,12 +18,10 @@ import pytest
 from conftest import (  # isort: skip
     GET,
     GREETING,
-    INSTALLED,
-    LAUNCHER,
-    PROGRAM,
     Answer,
     FakeMyCat,
     connects,
+    install,
     listen,
     probe,
     probe_nowait,
@@ -375,24 +373,57 @@ def test_a_server_that_is_no_ready_mycat(home, fake, chunks, reason):
     assert reason in answer.json["reason"]
 
 
+def refresher(program, check, timeout=1.0):
+    """A Refresher, and an event that is set when a verdict is there."""
+    done = threading.Event()
+    return program.Refresher(check, 1.0, timeout, done.set), done
+
+
 def test_a_check_that_ignores_its_deadline_is_given_up(program):
     release = threading.Event()
-    done = threading.Event()
-    refresher = program.Refresher(release.wait, lambda why: why, 1.0, 0.1, done.set)
-    assert refresher.current(time.monotonic()) is None
-    assert "still runs" in refresher.current(time.monotonic() + 0.4)
-    assert refresher.runs == 1, "a second check was started beside the first"
+
+    def check():
+        release.wait()
+        return program.Verdict()
+
+    one, done = refresher(program, check, timeout=0.1)
+    assert one.current(time.monotonic()) is None
+    assert "still runs" in one.current(time.monotonic() + 0.4).reason
+    assert one.runs == 1, "a second check was started beside the first"
     release.set()
     assert done.wait(2)
-    assert refresher.current(time.monotonic()) is True
+    assert one.current(time.monotonic()).up
 
 
 def test_a_check_that_raises_is_a_failure_and_not_the_end(program):
-    done = threading.Event()
-    refresher = program.Refresher(lambda: 1 // 0, lambda why: why, 1.0, 1.0, done.set)
-    refresher.current(time.monotonic())
+    one, done = refresher(program, lambda: 1 // 0)
+    one.current(time.monotonic())
     assert done.wait(2)
-    assert "ZeroDivisionError" in refresher.current(time.monotonic())
+    assert "ZeroDivisionError" in one.current(time.monotonic()).reason
+
+
+def test_an_asker_gets_no_failure_twice(program):
+    one, done = refresher(program, lambda: program.Verdict(False, "no"))
+    one.current(time.monotonic())
+    assert done.wait(2)
+    now = time.monotonic()
+    first = one.current(now)
+    assert one.current(now) is first, "another asker is not told the same"
+    done.clear()
+    assert one.current(now, told=1) is None
+    assert one.runs == 1, "the next check was begun without a pause"
+    assert one.current(now + 0.11, told=1) is None
+    assert one.runs == 2
+    assert done.wait(2)
+    assert one.current(time.monotonic(), told=1) is not first
+
+
+def test_an_asker_gets_the_same_success_again(program):
+    one, done = refresher(program, program.Verdict)
+    one.current(time.monotonic())
+    assert done.wait(2)
+    assert one.current(time.monotonic(), told=1).up
+    assert one.runs == 1
 
 
 def test_no_log_line_carries_control_characters(program, home):
@@ -419,23 +450,21 @@ def test_a_new_configuration_ends_the_process_for_a_new_one(home, start):
     endpoint = start(home.config())
     assert endpoint.probe().code == 200
     home.config(level="nonsense")
-    time.sleep(0.7)
+    time.sleep(1.2)
     assert endpoint.probe().json["level"] == "process", "a wrong configuration was taken"
     home.config(drain=True)
-    assert endpoint.process.wait(3) == 0
+    assert endpoint.process.wait(5) == 0
 
 
-@pytest.mark.parametrize("replaced", ["launcher.py", "mycat_status.py"])
+@pytest.mark.parametrize("replaced", ["bin/mycat_status", "lib/mycat_status/checks.py"])
 def test_a_new_program_ends_the_process_for_a_new_one(home, start, tmp_path, replaced):
-    shutil.copy(PROGRAM, tmp_path)
-    launcher = tmp_path / "launcher.py"
-    launcher.write_text(LAUNCHER.read_text().replace(INSTALLED, str(tmp_path)))
-    endpoint = start(home.config(), program=launcher)
+    folder = tmp_path / "usr"
+    endpoint = start(home.config(), program=install(folder))
     assert endpoint.probe().code == 200
     new = tmp_path / "new"
-    shutil.copy(tmp_path / replaced, new)
-    new.replace(tmp_path / replaced)
-    assert endpoint.process.wait(3) == 0
+    shutil.copy(folder / replaced, new)
+    new.replace(folder / replaced)
+    assert endpoint.process.wait(5) == 0
 
 
 def test_without_a_usable_configuration_nobody_gets_a_verdict(home, start):

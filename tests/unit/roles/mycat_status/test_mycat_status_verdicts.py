@@ -26,7 +26,7 @@ from conftest import (  # isort: skip
 )
 
 NOBODY = 65534
-OK, DOWN, SILENT = 200, 503, None
+OK, DOWN, DRAIN, SILENT = 200, 503, 404, None
 SILENCE = "no answer within 0.15 s"
 
 
@@ -126,7 +126,7 @@ def manager(standin, statement):
         pytest.param(
             setting(user="another"), "query", DOWN, "error 1045 Access denied", OK, id="denied"
         ),
-        pytest.param(offline, "query", DOWN, "error 1053", OK, id="offline"),
+        pytest.param(offline, "query", DRAIN, "asked for by offline", OK, id="offline"),
     ],
 )
 def test_verdict_while_the_process_runs(standin, arrange, level, ours, reason, source):
