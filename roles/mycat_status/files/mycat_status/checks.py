@@ -22,6 +22,11 @@ LOGIN_MAX_AGE = 30.0  # seconds; a login writes two lines into mycat.log, a quer
 MANAGER_MAX_AGE = 5.0  # seconds, where it is only reported; MyCat looks at its data hosts every 10
 MANAGER_SHARE = 0.25  # of the check's time, where it is only reported
 HEARTBEAT_PATIENCE = 5.0  # seconds in which a data host has to answer MyCat
+READY_PAUSE = 10.0  # seconds between two questions for readiness that MyCat answers with an error
+# and where it does not answer. A MyCat that was started without its database waits 60 s for it, in
+# the thread that serves the client; a second query would hold a second thread, and the answers of
+# the database, which come in by these threads, would find none.
+READY_PAUSE_UNANSWERED = 65.0
 ACCESS_DENIED, SERVER_SHUTDOWN, STATEMENT_REFUSED = 1045, 1053, 3012
 
 
@@ -134,11 +139,13 @@ class Checker:
         pid, evidence = self._process(deadline, verdict)
         sign = sign or (f"process {pid}" if pid else "unknown")
         if verdict.up:
-            self._ports(deadline, verdict, sign)
-            if not verdict.up and evidence:
+            gone = self._ports(deadline, verdict, sign)
+            if gone:
+                self._memory.forget()  # who comes next has to be shown ready
+            if evidence and gone:
                 verdict.reason += "; " + evidence
             elif evidence:
-                verdict.warnings["pid"] = evidence + ", but MyCat answers"
+                verdict.warnings["pid"] = evidence
         self._end_sessions()
         self._judge(verdict, sign)
         return verdict
@@ -177,8 +184,8 @@ class Checker:
         verdict.seconds["process"] = round(time.monotonic() - started, 6)
         return pid, evidence
 
-    def _ports(self, deadline: Deadline, verdict: Verdict, sign: str) -> None:
-        """The checks that talk to MyCat, until one fails."""
+    def _ports(self, deadline: Deadline, verdict: Verdict, sign: str) -> bool:
+        """The checks that talk to MyCat, until one fails. True where its SQL port is closed."""
         level = self._settings.level
         checks: list[tuple[str, Callable[[Deadline, Verdict, str], None]]] = []
         # A new login begins with the greeting; a kept one would not see that nobody accepts.
@@ -195,11 +202,10 @@ class Checker:
                 check(deadline, verdict, sign)
             except (CheckFailed, SettingError) as failure:
                 verdict.fail(f"{name}: {self._explained(failure)}")
-                if isinstance(failure, Refused):
-                    self._memory.ready = ""  # it is gone; who comes next has to be shown ready
-                return
+                return isinstance(failure, Refused) and name != "manager"
             finally:
                 verdict.seconds[name] = round(time.monotonic() - started, 6)
+        return False
 
     def _greeting(self, deadline: Deadline, verdict: Verdict, _sign: str) -> None:
         settings = self._settings
@@ -224,16 +230,26 @@ class Checker:
 
     def _ready(self, deadline: Deadline, _verdict: Verdict, sign: str) -> None:
         """Once for each start of MyCat: does a query go through to a database?"""
-        memory, statement = self._memory, self._settings.ready_query
+        memory = self._memory
         if memory.ready is not None and memory.ready != sign:
-            try:
-                self._sql.ask(statement, deadline)
-            except CheckFailed as failure:
-                raise CheckFailed(
-                    f"no query has gone through to a database yet, {statement}: "
-                    f"{self._explained(failure)}"
-                ) from None
+            if memory.asked != sign or time.monotonic() >= memory.ask_at:
+                memory.asked = sign
+                self._ask_for_readiness(deadline)
+            if memory.unready:
+                raise CheckFailed(f"no query has gone through to a database yet: {memory.unready}")
         memory.ready = sign
+
+    def _ask_for_readiness(self, deadline: Deadline) -> None:
+        memory, statement = self._memory, self._settings.ready_query
+        try:
+            self._sql.ask(statement, deadline)
+        except CheckFailed as failure:
+            answered = isinstance(failure, MySQLError)
+            pause = READY_PAUSE if answered else READY_PAUSE_UNANSWERED
+            memory.ask_at = time.monotonic() + pause
+            memory.unready = f"{statement}: {self._explained(failure)}"
+        else:
+            memory.ask_at, memory.unready = 0.0, ""
 
     def _look_at_manager(self, deadline: Deadline, verdict: Verdict, _sign: str) -> None:
         """Fill ``verdict.manager``. Raise CheckFailed only where the data hosts are required."""
@@ -273,7 +289,7 @@ class Checker:
         if row.get("STATUS") != "checking":
             checking.pop(name, None)
         elif checking.get(name, ("", 0.0))[0] != last_answer:
-            checking[name] = (last_answer, round(now, 1))
+            checking[name] = (last_answer, now)
         hangs = name in checking and now - checking[name][1] >= HEARTBEAT_PATIENCE
         # It begins with the year, and is the year 1970 before the first answer.
         answered = last_answer > "1971"

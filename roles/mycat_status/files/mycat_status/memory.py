@@ -28,13 +28,19 @@ class Memory:
 
     ready: sign of the MyCat that was shown ready last; "" where that one is gone; None where
         nothing is known, as when the endpoint comes to a host, or the file was lost.
+    asked: sign of the MyCat that was asked last whether it is ready.
+    unready: what was wrong with the answer, or "".
+    ask_at: monotonic seconds; before, that MyCat is not to be asked again.
     checking: {data host: (its last answer, monotonic seconds since when MyCat waits)}.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._stored = ""  # the file's text as far as we know it
+        self._stored: str | None = None  # the file's text as far as we know it
         self.ready: str | None = None
+        self.asked = ""
+        self.unready = ""
+        self.ask_at = 0.0
         self.checking: dict[str, tuple[str, float]] = {}
         self._failures = 0  # in a row
         self._failed = ""  # sign of the MyCat that failed last
@@ -60,6 +66,7 @@ class Memory:
             values = json.loads(text)
             ready, failures, failed = values["ready"], int(values["failures"]), values["failed"]
             failed_at, why = float(values["failed_at"]), str(values["why"])
+            asked, unready, ask_at = values["asked"], values["unready"], float(values["ask_at"])
             checking = {
                 name: (str(last), float(since))
                 for name, (last, since) in values["checking"].items()
@@ -67,12 +74,16 @@ class Memory:
         except (KeyError, TypeError, ValueError, AttributeError):
             return
         self.ready, self.checking = ready, checking
+        self.asked, self.unready, self.ask_at = asked, unready, ask_at
         self._failures, self._failed, self._failed_at, self._why = failures, failed, failed_at, why
 
     def save(self) -> str:
         """Write what changed. Returns why it could not, or ""."""
         values: dict[str, Any] = {
             "ready": self.ready,
+            "asked": self.asked,
+            "unready": self.unready,
+            "ask_at": self.ask_at,
             "failures": self._failures,
             "failed": self._failed,
             "failed_at": self._failed_at,
@@ -92,10 +103,15 @@ class Memory:
         self._stored = text
         return ""
 
+    def forget(self) -> None:
+        """No MyCat is there any more."""
+        self.ready = ""
+        self.asked, self.unready, self.ask_at = "", "", 0.0
+
     def failed(self, sign: str, why: str, now: float) -> None:
         """The MyCat of this sign failed a check."""
         self._failures = min(self._failures + 1, FAILURES_OF_A_FALL)
-        self._failed, self._failed_at, self._why = sign, round(now, 1), why
+        self._failed, self._failed_at, self._why = sign, now, why
 
     def passed(self, sign: str, now: float, recovery_time: float) -> str:
         """The MyCat of this sign passed a check. Returns why it is not up all the same, or ""."""

@@ -331,6 +331,7 @@ def packet(sequence, payload):
 SALT = (b"a" * 8 + b"\0", b"b" * 12 + b"\0")
 GREETING = packet(0, b"\x0a5.6.29-mycat-1.6\0" + bytes(4) + SALT[0] + bytes(18) + SALT[1])
 LOGIN_OK = packet(2, b"\0\0\0\2\0\0\0")
+EOF = packet(3, b"\xfe\0\0\2\0")
 
 
 class FakeMyCat:

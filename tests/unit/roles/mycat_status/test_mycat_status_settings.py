@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from conftest import GREETING, LOGIN_OK, FakeMyCat, command, packet  # isort: skip
+from conftest import EOF, GREETING, LOGIN_OK, FakeMyCat, command, packet  # isort: skip
 
 ALLOW = {"allow": ["127.0.0.1"]}
 
@@ -160,7 +160,6 @@ def test_native_password_login_matches_the_documented_hash(program):
 
 
 COLUMN = packet(2, b"\x03def\0\0\0\x06STATUS\0\x0c!\0\0\1\0\0\xfd\0\0\0\0\0")
-EOF = packet(3, b"\xfe\0\0\2\0")
 
 
 @pytest.mark.parametrize(
