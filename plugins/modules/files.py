@@ -82,8 +82,8 @@ EXAMPLES = r"""
       - path: /usr/local/lib/mycat_status
         directory: true
         mode: '0755'
-      - path: /usr/local/lib/mycat_status/mycat_status.py
-        content: "{{ lookup('ansible.builtin.file', 'mycat_status.py') }}"
+      - path: /usr/local/lib/mycat_status/checks.py
+        content: "{{ lookup('ansible.builtin.file', 'mycat_status/checks.py') }}"
         mode: '0755'
       - path: /etc/mycat_status/credentials.json
         content: "{{ credentials | ansible.builtin.to_json }}"

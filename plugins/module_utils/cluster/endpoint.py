@@ -27,8 +27,8 @@ _SAME = (
 
 
 def load_program(role: Path) -> Any:
-    """The program of the role as a Python module."""
-    path = role / "files/mycat_status.py"
+    """The module of the role's program that judges its settings."""
+    path = role / "files/mycat_status/settings.py"
     spec = importlib.util.spec_from_file_location("mycat_status_program", path)
     assert spec
     assert spec.loader
