@@ -9,11 +9,11 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.files import roles
-from ansible_collections.mycat.ha.plugins.module_utils.cluster.plan import (
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.plan import make
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.request import (
     Refusals,
     Request,
     kinds,
-    make,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import (

@@ -8,8 +8,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.files import roles
-from ansible_collections.mycat.ha.plugins.module_utils.cluster.plan import Refusals
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.questions import questions
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.request import Refusals
 from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import COLLECTION, Inventory
 from ansible_collections.mycat.ha.plugins.plugin_utils.views import Views

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.files import Role
-from ansible_collections.mycat.ha.plugins.module_utils.cluster.hosts import HostView
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.hosts import HostView, folded_vips
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.members import Members
-from ansible_collections.mycat.ha.plugins.module_utils.cluster.plan import Refusals, folded_vips
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.request import Refusals
 from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
 from ansible_collections.mycat.ha.plugins.module_utils.variables import unknown_variables
 

@@ -13,17 +13,78 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..readers import SettingError
-from .hosts import HostView
+from . import changes
+from .hosts import HostView, own_addresses, vips_of
+from .managed import CREDENTIALS, DRAIN_FILE, SOCKET_UNIT, XINETD_SERVICE
+from .request import Cluster
 
-ACCOUNT = "mycat_status"
-CREDENTIALS = "/etc/mycat_status/credentials.json"
-DRAIN_FILE = "/run/mycat_status/drain"
 LOCAL = ("127.0.0.1", "::1")
 #: Options whose values the program takes as they are.
 _SAME = (
     *("home", "long_name", "wrapper", "host", "sql_port", "marker", "use_status_command"),
     *("check_timeout", "client_timeout", "max_age", "drain"),
 )
+
+
+def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
+    """What the role mycat_status needs of each MyCat host."""
+    program = load_program(cluster.request.roles["mycat_status"].folder)
+    for host in cluster.mycats:
+        settings, files = host.settings["mycat_status"], host.state.get("files") or {}
+        try:
+            allow = settings.get("mycat_status_allow") or _askers(cluster, host)
+            context = template_context(host, allow, program)
+        except SettingError as error:
+            cluster.refused.add(host.name, error)
+            continue
+        xinetd = context["with_xinetd"]
+        other = SOCKET_UNIT if xinetd else XINETD_SERVICE
+        yield cluster.needs(
+            "mycat_status",
+            host,
+            context,
+            with_xinetd=xinetd,
+            # The listener's file that the host has and shall not have any more.
+            leaves=[] if changes.gone([other], files) else [other],
+            unit_known=xinetd or not changes.gone([SOCKET_UNIT], files),
+            credentials_file=settings.get("mycat_status_credentials_file"),
+            packages=["python3", *(["xinetd"] if xinetd else [])],
+            units=["xinetd.service" if xinetd else "mycat_status.socket"],
+        )
+
+
+def _askers(cluster: Cluster, mycat: HostView) -> list[str]:
+    """The load balancers' own addresses, of all clusters that the MyCat serves.
+
+    Among addresses of one subnet Linux takes the first as the source in IPv4, but may take the
+    newest in IPv6, which is the VIP.
+    """
+    request = cluster.request
+    asking = [
+        request.hosts[name]
+        for members in request.clusters
+        if mycat.name in members.mycats
+        for name in members.load_balancers
+    ]
+    if not asking:
+        raise SettingError(
+            "mycat_status_allow",
+            "nobody may ask this endpoint; put the load balancers into the group "
+            f"{mycat.common.get('mycat_ha_lb_group')!r}, or list their addresses",
+        )
+    found: set[str] = set()
+    vips: set[str] = set()
+    for host in asking:
+        vips.update(vip.partition("/")[0].lower() for vip in vips_of(host))
+        try:
+            found.update(own_addresses(host))
+        except SettingError as error:
+            cluster.refused.add(
+                mycat.name,
+                f"mycat_status_allow: the addresses of {host.name} are not known, so it could "
+                f"not be let in; set mycat_ha_address for it ({error.problem})",
+            )
+    return sorted((found - vips) | {vip for vip in vips if ":" in vip})
 
 
 def load_program(role: Path) -> Any:
@@ -123,10 +184,7 @@ def _about_port(port: int, host: HostView) -> Iterator[SettingError]:
     files = host.state.get("files") or {}
     # In a container the kernel may not tell root whose a socket is.
     ours = {"mycat_status", "unknown"}
-    for process, path in (
-        ("xinetd", "/etc/xinetd.d/mycat_status"),
-        ("systemd", "/etc/systemd/system/mycat_status.socket"),
-    ):
+    for process, path in (("xinetd", XINETD_SERVICE), ("systemd", SOCKET_UNIT)):
         if (files.get(path) or {}).get("kind") == "file":
             ours.add(process)
     others = sorted(set(listeners.get(str(port)) or listeners.get(port) or ()) - ours)

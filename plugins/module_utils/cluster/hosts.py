@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ..readers import SettingError
 
@@ -38,6 +38,11 @@ class HostView:
     def systemd(self) -> bool:
         """Whether systemd runs the host; true where nothing is known of it."""
         return bool(self.facts.get("service_mgr", "systemd") == "systemd")
+
+    @property
+    def instances(self) -> Sequence[Mapping[str, Any]]:
+        """The VRRP instances of the keepalived that runs on the host."""
+        return (self.state.get("keepalived") or {}).get("instances") or ()
 
     def version(self, program: str) -> str:
         """The version of a program that is on the host, empty where none is known."""
@@ -87,3 +92,26 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def answering_port(host: HostView) -> int:
+    """The port at which each VIP of a load balancer's cluster answers; 0 where nobody is to ask."""
+    asked = host.settings.get("keepalived", {}).get("keepalived_verify_port")
+    if asked is not None:
+        return int(asked)
+    bind = (host.settings.get("haproxy") or {}).get("haproxy_mycat_bind") or "*:8066"
+    words = str(bind).split(",")[0].rpartition(":")[2].split() or [""]
+    return int(words[0]) if words[0].isdigit() else 0
+
+
+def vips_of(host: HostView) -> list[str]:
+    """The virtual IPs of a load balancer's cluster, as the operator wrote them."""
+    given = host.settings.get("keepalived", {}).get("keepalived_vips") or folded_vips(host.common)
+    return [str(vip.get("address") or "") for vip in given]
+
+
+def folded_vips(common: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """keepalived_vips as mycat_ha_vips or mycat_ha_vip says it."""
+    if common.get("mycat_ha_vips"):
+        return list(common["mycat_ha_vips"])
+    return [{"address": common["mycat_ha_vip"]}] if common.get("mycat_ha_vip") else []

@@ -11,19 +11,8 @@ from typing import Any, Mapping, Sequence
 from ..keepalived.settings import programs
 from ..readers import SettingError
 from .files import Role
-from .hosts import HostView
-from .plan import ACCOUNTS, HAPROXY_CFG, KEEPALIVED_CONF, answering_port, vips_of
-
-UNITS = {
-    "haproxy": ("haproxy.service",),
-    "keepalived": ("keepalived.service",),
-    "mycat_status": ("xinetd.service", "mycat_status.socket"),
-}
-PACKAGES = {
-    "haproxy": ("haproxy",),
-    "keepalived": ("keepalived",),
-    "mycat_status": ("python3", "xinetd"),
-}
+from .hosts import HostView, answering_port, vips_of
+from .managed import ACCOUNTS, MAIN_FILES, PACKAGES, UNITS
 
 
 def questions(
@@ -39,7 +28,9 @@ def questions(
     """
     own = host.settings.get("mycat_status") or {}
     asked: dict[str, Any] = {
-        "paths": [path for role in roles.values() for path in role.paths],
+        "paths": [
+            path for name, role in roles.items() for path in (*role.paths, *MAIN_FILES[name])
+        ],
         "packages": [name for role in roles for name in PACKAGES[role]],
         "units": [name for role in roles for name in UNITS[role]],
         "accounts": [name for role in roles for name in ACCOUNTS[role]],
@@ -51,10 +42,7 @@ def questions(
             if vip and port
         ],
     }
-    if "haproxy" in roles:
-        asked["paths"].append(HAPROXY_CFG)
     if "keepalived" in roles:
-        asked["paths"].append(KEEPALIVED_CONF)
         with contextlib.suppress(SettingError, KeyError, TypeError):
             asked["programs"] = [
                 program["path"] for program in programs(host.settings["keepalived"])

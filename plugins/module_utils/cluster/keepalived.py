@@ -1,0 +1,232 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""keepalived of one cluster: its plan, and what the role keepalived needs on each load balancer.
+
+Pure, but for the role's template.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Collection, Iterator, Mapping, Sequence
+
+from ..keepalived import cluster as keepalived
+from ..keepalived.change import cluster_wide, restart_required
+from ..keepalived.claims import Claim, claims
+from ..readers import RefusalError
+from . import changes
+from .hosts import HostView, answering_port
+from .managed import KEEPALIVED_CONF, STATE_FOLDER
+from .request import Cluster
+
+# What the kill and weight modes of the source write into keepalived_log.
+LOG_LINES = {
+    "kill": "haproxy is stopped, killall keepalived!",
+    "weight": "haproxy is stopped, vip shift!",
+}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """``needs`` of the role on each load balancer; ``together`` tells whether all of them must
+    change at once."""
+
+    plan: keepalived.ClusterPlan
+    needs: Sequence[dict[str, Any]]
+    together: bool
+
+
+def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
+    """The plan of a cluster, None where something is refused.
+
+    ``taken`` are virtual router ids of other clusters on the same networks.
+    """
+    if not _has_what_it_takes(cluster):
+        return None
+    role = cluster.request.roles["keepalived"]
+    try:
+        plan = keepalived.plan_cluster(
+            [_as_asked(host) for host in cluster.load_balancers],
+            template=(role.folder / "templates/keepalived.conf.j2").read_text(encoding="utf-8"),
+            taken=sorted(taken),
+            managed=cluster.request.managed,
+        )
+    except RefusalError as refusal:
+        for error in refusal.errors:
+            cluster.refuse(error)
+        return None
+    _refuse_stolen(cluster, plan.addresses)
+    together = any(_cluster_wide(host, plan) for host in cluster.load_balancers)
+    if together:
+        _refuse_half_a_change(cluster)
+    return Planned(plan, [_needs(cluster, host, plan) for host in cluster.load_balancers], together)
+
+
+def _has_what_it_takes(cluster: Cluster) -> bool:
+    lbs = cluster.load_balancers
+    if not lbs:
+        return False
+    if len(lbs) < 2:
+        cluster.refuse(
+            f"mycat_ha_lb_group: the group {lbs[0].common['mycat_ha_lb_group']!r} has "
+            f"{len(lbs)} host(s) of the cluster {cluster.members.name}; put at least two load "
+            "balancers into it, or name the group they are in: one alone has nobody to hand the "
+            "VIP to",
+        )
+        return False
+    for host in lbs:
+        vips = host.settings["keepalived"].get("keepalived_vips") or []
+        if not vips or not all(vip.get("address") for vip in vips):
+            cluster.refuse(
+                "mycat_ha_vip: no virtual IP is set; write the address that clients shall use "
+                "with its prefix length, such as mycat_ha_vip=192.0.2.100/24, free and in the "
+                "load balancers' subnet (or a list, in mycat_ha_vips)",
+            )
+            return False
+    return True
+
+
+def _settings(host: HostView) -> dict[str, Any]:
+    """The role's options, with where HAProxy tells that it is alive."""
+    settings = dict(host.settings["keepalived"])
+    alive = (host.settings.get("haproxy") or {}).get("haproxy_alive_bind") or "127.0.0.1:48801"
+    address, _colon, port = alive.split(",")[0].rpartition(":")
+    settings.setdefault("keepalived_haproxy_alive_address", address.strip("[]"))
+    settings.setdefault("keepalived_haproxy_alive_port", int(port))
+    return settings
+
+
+def _as_asked(host: HostView) -> keepalived.Host:
+    return keepalived.Host(
+        name=host.name,
+        settings=_settings(host),
+        facts=host.facts,
+        version=host.version("keepalived"),
+        systemd=host.systemd,
+        in_use={
+            str(address).split()[0].partition("/")[0]: instance["virtual_router_id"]
+            for instance in host.instances
+            for address in instance["virtual_ipaddress"]
+        },
+        instances=host.instances,
+        address=str(host.common.get("mycat_ha_address") or host.connection),
+        given=host.given,
+    )
+
+
+def _refuse_stolen(cluster: Cluster, addresses: Sequence[str]) -> None:
+    """Refuse virtual addresses that a host outside this cluster's load balancers has."""
+    for name, host in cluster.request.hosts.items():
+        own = {
+            *(host.facts.get("all_ipv4_addresses") or ()),
+            *(host.facts.get("all_ipv6_addresses") or ()),
+        }
+        for address in () if name in cluster.members.load_balancers else addresses:
+            if address in own:
+                cluster.refused.add(
+                    name,
+                    f"mycat_ha_vip: {address} is an address of {name} already; write one that "
+                    "no host has, or take it from that host",
+                )
+
+
+def _refuse_missing(
+    cluster: Cluster, host: HostView, programs: Sequence[Mapping[str, str]]
+) -> None:
+    """Refuse programs that the settings name and the host does not have."""
+    found = host.state.get("programs") or {}
+    for program in programs:
+        if found.get(program["path"], "ok") != "ok":
+            cluster.refused.add(
+                host.name,
+                f"{program['variable']}: {program['path']} is no executable file on "
+                f"{host.name}; put it there first, or leave the variable out",
+            )
+
+
+def _refuse_half_a_change(cluster: Cluster) -> None:
+    lost = [host.name for host in cluster.load_balancers if not host.reachable]
+    if lost:
+        cluster.refuse(
+            f"{', '.join(lost)}: this change has to be made on all load balancers at once, and "
+            "this one was not reached; bring it back, or take it out of the group",
+        )
+
+
+def _former(host: HostView) -> str:
+    return str((host.state.get("keepalived") or {}).get("text") or "")
+
+
+def _is_as(host: HostView, text: str) -> bool:
+    file = (host.state.get("files") or {}).get(KEEPALIVED_CONF) or {}
+    return file.get("sha256") == changes.digest(text) and file.get("mode") == "0600"
+
+
+def _changes(host: HostView, text: str) -> Iterator[str]:
+    running = host.state.get("keepalived") or {}
+    if not _is_as(host, text):
+        yield KEEPALIVED_CONF
+    elif not running.get("running"):
+        yield "keepalived does not run"
+    elif running.get("loaded_is_file") is False:
+        yield "keepalived runs with an older configuration than its file"
+
+
+def _cluster_wide(host: HostView, plan: keepalived.ClusterPlan) -> bool:
+    """Whether the host's new configuration is one that all must get at once."""
+    former, text = _former(host), plan.hosts[host.name].text
+    return bool(former and not _is_as(host, text) and cluster_wide(former, text, host.name))
+
+
+def _restarts(host: HostView, text: str) -> bool:
+    former = _former(host)
+    return bool(former and not _is_as(host, text) and restart_required(former, text, host.name))
+
+
+def _needs(cluster: Cluster, host: HostView, plan: keepalived.ClusterPlan) -> dict[str, Any]:
+    mine, settings = plan.hosts[host.name], _settings(host)
+    _refuse_missing(cluster, host, mine.programs)
+    return cluster.needs(
+        "keepalived",
+        host,
+        _context(host, settings, plan),
+        text=mine.text,
+        restart=_restarts(host, mine.text),
+        units=["keepalived.service"],
+        further=list(_changes(host, mine.text)),
+        claims=[_claim(claim) for claim in mine.claims],
+        watched=[_claim(claim) for claim in claims(mine.text)],
+        programs=[dict(program) for program in mine.programs],
+        probe=settings["keepalived_probe"],
+        port=answering_port(host),
+        verify_timeout=settings["keepalived_verify_timeout"],
+        settled_after=plan.slowest + 1,
+        startup_delay=settings["keepalived_startup_delay"],
+    )
+
+
+def _context(
+    host: HostView, settings: Mapping[str, Any], plan: keepalived.ClusterPlan
+) -> dict[str, Any]:
+    """What the templates of the scripts and units get."""
+    mode, log = settings["keepalived_failover_mode"], settings["keepalived_log"]
+    return {
+        "mode": mode,
+        "state_folder": STATE_FOLDER,
+        "systemd": host.systemd,
+        "grace": settings["keepalived_restart_grace"],
+        "log": log,
+        "log_line": LOG_LINES.get(mode, "") if log else "",
+        "log_folder": log.rpartition("/")[0] or "/",
+        "alive_address": settings["keepalived_haproxy_alive_address"],
+        "alive_port": settings["keepalived_haproxy_alive_port"],
+        "notify_user": settings["keepalived_notify_user"] or "keepalived_script",
+        "node_loss": plan.bounds["node_loss"],
+    }
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    """A claim as vrrp_probe takes it."""
+    return {**dataclasses.asdict(claim), "addresses": list(claim.addresses)}

@@ -1,0 +1,29 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each role cares for on a host: paths, packages, units, accounts. Pure."""
+
+from __future__ import annotations
+
+HAPROXY_CFG = "/etc/haproxy/haproxy.cfg"
+KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
+#: In it a file for each VRRP instance, which says its state.
+STATE_FOLDER = "/run/mycat_ha/state"
+CREDENTIALS = "/etc/mycat_status/credentials.json"
+DRAIN_FILE = "/run/mycat_status/drain"
+SOCKET_UNIT = "/etc/systemd/system/mycat_status.socket"
+XINETD_SERVICE = "/etc/xinetd.d/mycat_status"
+
+#: The file of a role's own daemon, which a module of its own installs.
+MAIN_FILES = {"haproxy": (HAPROXY_CFG,), "keepalived": (KEEPALIVED_CONF,), "mycat_status": ()}
+PACKAGES = {
+    "haproxy": ("haproxy",),
+    "keepalived": ("keepalived",),
+    "mycat_status": ("python3", "xinetd"),
+}
+UNITS = {
+    "haproxy": ("haproxy.service",),
+    "keepalived": ("keepalived.service",),
+    "mycat_status": ("xinetd.service", "mycat_status.socket"),
+}
+ACCOUNTS = {"haproxy": (), "keepalived": ("keepalived_script",), "mycat_status": ("mycat_status",)}

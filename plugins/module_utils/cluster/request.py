@@ -1,0 +1,110 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be planned, and what of it is refused. Pure, but for the roles' own files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Iterable, Mapping, Sequence
+
+from .files import Role
+from .hosts import HostView
+from .managed import PACKAGES
+from .members import Members
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be planned. ``hosts`` has every member of ``clusters``; ``roles`` are those that
+    are planned, ``changing`` those of them that may change a host; ``groups`` are the inventory's;
+    ``notes`` is what the operator should know already, ``started`` when the run began (s since
+    1970), ``managed`` what files say at their top. ``others`` are clusters of the same inventory
+    that this run leaves alone; of their load balancers ``hosts`` has those that matter: the first
+    of each cluster, and all that ask a MyCat of ``clusters``."""
+
+    clusters: Sequence[Members]
+    hosts: Mapping[str, HostView]
+    roles: Mapping[str, Role]
+    changing: Sequence[str]
+    groups: Mapping[str, Sequence[str]]
+    others: Sequence[Members] = ()
+    notes: Sequence[str] = ()
+    started: float = 0.0
+    managed: str = "Ansible managed"
+
+
+@dataclass
+class Refusals:
+    """What cannot be had, and whom it concerns."""
+
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, host: str, error: Exception | str) -> None:
+        """Keep an error of a host's variables."""
+        self.found.setdefault(str(error), []).append(host)
+
+    def sentences(self, together: Iterable[Iterable[str]]) -> list[str]:
+        """One sentence for each wrong variable, with the hosts where that is not wrong on all.
+
+        ``together`` are the sets of hosts of which none need be named: those of one kind.
+        """
+        kinds = [set(hosts) for hosts in together]
+        return [
+            text
+            if hosts[0] in text or any(kind and kind <= set(hosts) for kind in kinds)
+            else f"{text} (on {', '.join(dict.fromkeys(hosts))})"
+            for text, hosts in self.found.items()
+        ]
+
+
+def kinds(clusters: Iterable[Members]) -> list[list[str]]:
+    """All load balancers, and all MyCats."""
+    every = list(clusters)
+    return [
+        [host for members in every for host in members.load_balancers],
+        [host for members in every for host in members.mycats],
+    ]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster of a request; what cannot be had of it goes to ``refused``."""
+
+    request: Request
+    members: Members
+    refused: Refusals
+
+    @property
+    def load_balancers(self) -> list[HostView]:
+        """In order of preference."""
+        return [self.request.hosts[name] for name in self.members.load_balancers]
+
+    @property
+    def mycats(self) -> list[HostView]:
+        """In the order of the inventory."""
+        return [self.request.hosts[name] for name in self.members.mycats]
+
+    def refuse(self, error: Exception | str) -> None:
+        """Keep what cannot be had of the whole cluster."""
+        for name in self.members.load_balancers:
+            self.refused.add(name, error)
+
+    def needs(
+        self, role: str, host: HostView, context: Mapping[str, Any], **more: Any
+    ) -> dict[str, Any]:
+        """What a role needs of a host; ``context`` is what its templates get.
+
+        ``more`` goes with it: ``units`` that have to run, ``further`` changes that no list of files
+        shows, and whatever the role's tasks ask about.
+        """
+        files = self.request.roles[role].files({"ansible_managed": self.request.managed, **context})
+        return {
+            "name": host.name,
+            "files": list(files.files),
+            "absent": list(files.absent),
+            "runtime": self.request.roles[role].runtime(context),
+            "packages": list(PACKAGES[role]),
+            "further": [],
+            **more,
+        }
