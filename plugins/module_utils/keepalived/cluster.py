@@ -27,7 +27,7 @@ from .configuration import Installed, host_text
 from .names import OperatorNames
 from .raw_lines import raw_lines
 from .reader import parse_cluster
-from .settings import cluster_request, resolve
+from .settings import HostRequest, cluster_request, resolve
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,6 @@ class Host:
     address: str = ""
     #: Names of the variables that the operator set.
     given: frozenset[str] = frozenset()
-    #: What changes whenever a script of the role does.
-    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,8 +106,8 @@ def plan_cluster(
     given = frozenset(name for host in hosts for name in host.given)
     names = OperatorNames(given)
     try:
-        models = _models(hosts)
-        asked = cluster_request(models)
+        wishes = _host_requests(hosts)
+        asked = cluster_request(wishes)
         names = OperatorNames.of_request(given, asked)
         request = read_request({**asked, "vips": _with_router_ids(hosts, asked, taken)})
         plan = draft(request, names)
@@ -119,13 +117,12 @@ def plan_cluster(
                 plan,
                 request,
                 host.settings,
-                model,
+                wanted,
                 template=template,
                 installed=installed or Installed(),
                 managed=managed,
-                digest=host.digest,
             )
-            for host, model, node in zip(hosts, models, plan.cluster.nodes)
+            for host, wanted, node in zip(hosts, wishes, plan.cluster.nodes)
         }
         cluster, reading, lines = parse_cluster(
             texts, keepalived_version=request.keepalived_version
@@ -143,18 +140,18 @@ def plan_cluster(
             host.name: HostPlan(
                 host.name,
                 texts[host.name],
-                model["version"],
-                tuple(model["links"]),
+                wanted.version,
+                wanted.links,
                 claims_of(node.instances, host.instances),
                 claims_of(node.instances),
                 tuple(
                     {**program, "variable": names(program["variable"])}
-                    for program in model["programs"]
+                    for program in wanted.programs
                 ),
             )
-            for host, model, node in zip(hosts, models, cluster.nodes)
+            for host, wanted, node in zip(hosts, wishes, cluster.nodes)
         },
-        tuple(models[0]["addresses"]),
+        wishes[0].addresses,
     )
 
 
@@ -212,7 +209,7 @@ def _proof(
 # --- what the hosts ask for -----------------------------------------------------------------------
 
 
-def _models(hosts: Sequence[Host]) -> list[dict[str, Any]]:
+def _host_requests(hosts: Sequence[Host]) -> list[HostRequest]:
     """What ``resolve`` says of each host. What is not known of a host without facts is as it is on
     the others."""
     known = [host for host in hosts if host.facts]
@@ -220,17 +217,17 @@ def _models(hosts: Sequence[Host]) -> list[dict[str, Any]]:
         raise SettingError("nodes", "none of them was reached; nothing is known to plan with")
     found = _resolved(known, {host.name: host.facts for host in known})
     first = found[known[0].name]
-    oldest = min((model["version"] for model in found.values()), key=versions.numbers)
+    oldest = min((wanted.version for wanted in found.values()), key=versions.numbers)
     unknown = [replace(host, version=host.version or oldest) for host in hosts if not host.facts]
     found.update(
-        _resolved(unknown, {host.name: _assumed_facts(host, first["links"]) for host in unknown})
+        _resolved(unknown, {host.name: _assumed_facts(host, first.links) for host in unknown})
     )
     return [found[host.name] for host in hosts]
 
 
 def _resolved(
     hosts: Sequence[Host], facts: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, HostRequest]:
     """What ``resolve`` says of each host, by name. Raises RefusalError; what is wrong on all of
     them is said once."""
     found = {}

@@ -17,11 +17,11 @@ from ..vrrp.model import Authentication, Check, CheckKind, Instance, Node
 from ..vrrp.plan import Plan
 from ..vrrp.request import Request
 from ..vrrp.structured import instance_data, node_data
+from .settings import HostRequest
 
-# What the template prints beside the model, as it is where nothing is wanted.
+# What the template prints beside the model, as it is where nothing is set.
 _NODE: Mapping[str, object] = {
     "managed": "",
-    "digest": "",
     "vrrp_version": 3,
     "startup_delay": 0,
     "garp": (),
@@ -138,14 +138,13 @@ def host_text(
     plan: Plan,
     request: Request,
     settings: Mapping[str, Any],
-    model: Mapping[str, Any],
+    wanted: HostRequest,
     *,
     template: str,
     installed: Installed,
     managed: str,
-    digest: str = "",
 ) -> str:
-    """The keepalived.conf of a planned node; ``model`` is what ``resolve`` returned for it."""
+    """The keepalived.conf of a planned node; ``wanted`` is what its host asks for."""
     user = settings["keepalived_notify_user"] or installed.script_user
     printed = {
         vip.name: {
@@ -154,7 +153,7 @@ def host_text(
             "mcast_src_ip": link["address"] if request.multicast else "",
             "auth_hmac": _hmac(settings),
         }
-        for vip, own, link in zip(request.vips, model["vips"], model["links"])
+        for vip, own, link in zip(request.vips, wanted.vips, wanted.links)
     }
     return render(
         template,
@@ -162,14 +161,13 @@ def host_text(
             _configured(node, plan, settings, installed),
             printed,
             managed=managed,
-            digest=digest,
             vrrp_version=request.vrrp_version,
             startup_delay=settings["keepalived_startup_delay"],
-            garp=model["garp"],
+            garp=wanted.garp,
             notify_fifo=settings["keepalived_notify_fifo"],
             notify_fifo_script=settings["keepalived_notify_fifo_script"],
             notify_user=user,
-            mail=model["mail"],
+            mail=wanted.mail,
             global_extra=settings["keepalived_global_extra"],
             extra=settings["keepalived_extra"],
         ),

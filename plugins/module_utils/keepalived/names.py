@@ -59,7 +59,8 @@ class OperatorNames:
 
     def _node(self, index: str | None, rest: str) -> str:
         if not index:
-            return "the hosts of the group (keepalived_group)"
+            group = "keepalived_group" if "keepalived_group" in self.given else "mycat_ha_lb_group"
+            return f"the load balancers ({group})"
         host = self.nodes[int(index)]
         if not rest:
             return host

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
+from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Sequence
 
 from .. import readers
@@ -34,8 +35,6 @@ GARP = {
     "keepalived_garp_interval": (0, 86400),
     "keepalived_gna_interval": (0, 86400),
 }
-# These are in no result, since results are shown at -v.
-SECRETS = ("keepalived_auth_pass", "keepalived_auth_hmac")
 # Where a set variable needs a newer keepalived than Debian 11 has.
 SINCE = {"keepalived_auth_hmac": KEYWORDS["vrrp_instance"]["auth_hmac"].since}
 # IFNAMSIZ of Linux, without the final NUL.
@@ -51,34 +50,50 @@ _PREFERENCE = frozenset(("preference", "order", "priority"))
 _HEX = re.compile(r"hex:((?:[0-9A-Fa-f]{2})+)")
 
 
+@dataclass(frozen=True)
+class HostRequest:
+    """What the variables of one host ask for.
+
+    ``version`` is its keepalived, ``links`` are its address and interface for each VIP,
+    ``addresses`` all virtual ones, ``programs`` what has to be on it (``path``, ``variable``).
+    ``asked`` are options of ``vrrp_plan``, the same on all hosts. The template prints ``garp``
+    (pairs of keyword and value), ``mail``, and of each VIP what ``vips`` has for it.
+    """
+
+    name: str
+    version: str
+    links: tuple[Mapping[str, str], ...]
+    addresses: tuple[str, ...]
+    programs: tuple[Mapping[str, str], ...]
+    asked: Mapping[str, Any]
+    garp: tuple[tuple[str, object], ...]
+    mail: Mapping[str, Any] | None
+    vips: tuple[Mapping[str, Any], ...]
+
+
 def resolve(
     settings: Settings, facts: Mapping[str, Any], name: str, installed: str = ""
-) -> dict[str, Any]:
+) -> HostRequest:
     """What one host's variables ask for.
 
     ``settings`` are the variables {name: value} with their types, ``facts`` the host's
     ``ansible_facts``, ``name`` its name, ``installed`` the version of its keepalived, if any.
-
-    Returns ``name``, ``links`` (its interface and address for each VIP), ``version`` (its
-    keepalived), ``addresses`` (all virtual ones), ``programs`` (what has to be on the host, and
-    the variables that name it), ``request`` (what is asked of the plan, the same on all hosts),
-    and for the template ``settings`` (without those that hold passwords), ``garp`` (pairs of
-    keyword and value), ``mail`` and ``vips`` (what there is to print for each VIP).
+    Raises SettingError, or RefusalError for several.
     """
     systemd = facts.get("service_mgr") == "systemd"
     version = _version(settings, facts, installed)
     _ask_for_a_vip(settings)
     *_judged, links, asked = collected(
-        lambda: _since(settings, version),
-        lambda: _authentication(settings),
-        lambda: _seconds(settings),
-        lambda: _grace(settings, systemd),
-        lambda: _garp(settings),
-        lambda: _mail(settings),
-        lambda: _scripts(settings),
-        lambda: _raw_lines(settings),
-        lambda: list(_links(settings, facts)),
-        lambda: _request(settings, systemd),
+        lambda: _judge_version(settings, version),
+        lambda: _judge_authentication(settings),
+        lambda: _judge_delays(settings),
+        lambda: _judge_grace(settings, systemd),
+        lambda: _judge_garp(settings),
+        lambda: _judge_mail(settings),
+        lambda: _judge_hooks(settings),
+        lambda: _judge_raw_lines(settings),
+        lambda: tuple(_links(settings, facts)),
+        lambda: _asked(settings, systemd),
     )
     vips = collected(
         *(
@@ -86,50 +101,46 @@ def resolve(
             for index, link in enumerate(links)
         )
     )
-    return {
-        "name": name,
-        "links": links,
-        "version": version,
-        "addresses": sorted(
-            {
-                address.split("/")[0]
-                for vip in settings["keepalived_vips"]
-                for address in _addresses(vip)
-            }
-        ),
-        "programs": list(programs(settings)),
-        "request": asked,
-        "settings": {key: settings[key] for key in settings if key not in SECRETS},
-        "garp": [
-            [name.replace("keepalived_", ""), settings[name]]
-            for name in GARP
-            if settings.get(name) is not None
-        ],
-        "mail": _mail_to_print(settings, str(facts.get("fqdn") or name)),
-        "vips": vips,
+    addresses = {
+        address.split("/")[0] for vip in settings["keepalived_vips"] for address in _addresses(vip)
     }
+    return HostRequest(
+        name=name,
+        version=version,
+        links=links,
+        addresses=tuple(sorted(addresses)),
+        programs=tuple(programs(settings)),
+        asked=asked,
+        garp=tuple(
+            (option.replace("keepalived_", ""), settings[option])
+            for option in GARP
+            if settings.get(option) is not None
+        ),
+        mail=_mail_to_print(settings, str(facts.get("fqdn") or name)),
+        vips=tuple(vips),
+    )
 
 
 # Options of vrrp_plan that the role calls otherwise.
 _VARIABLES = {"mode": "failover_mode"}
 
 
-def cluster_request(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What ``vrrp_plan`` is to be asked for these hosts, in order of preference; each is what
-    ``resolve`` returned for it."""
+def cluster_request(hosts: Sequence[HostRequest]) -> dict[str, Any]:
+    """What ``vrrp_plan`` is to be asked for these hosts, in order of preference. Raises
+    SettingError where they ask for different things."""
     first, *others = hosts
     for other in others:
-        for key, value in first["request"].items():
-            if other["request"][key] != value:
+        for key, value in first.asked.items():
+            if other.asked[key] != value:
                 raise SettingError(
                     f"keepalived_{_VARIABLES.get(key, key)}",
-                    f"differs between {first['name']} and {other['name']}; write it once for the "
-                    "whole group",
+                    f"differs between {first.name} and {other.name}; write it once for the whole "
+                    "group",
                 )
     return {
-        "nodes": [{"name": host["name"], "links": host["links"]} for host in hosts],
-        **first["request"],
-        "keepalived_version": min((host["version"] for host in hosts), key=_numbers),
+        "nodes": [{"name": host.name, "links": host.links} for host in hosts],
+        **first.asked,
+        "keepalived_version": min((host.version for host in hosts), key=versions.numbers),
     }
 
 
@@ -144,16 +155,12 @@ def _version(settings: Settings, facts: Mapping[str, Any], installed: str) -> st
     return installed or versions.distributed_version(facts)
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return readers.version("keepalived_version", version)
-
-
-def _since(settings: Settings, version: str) -> None:
+def _judge_version(settings: Settings, version: str) -> None:
     for name, since in SINCE.items():
-        if settings.get(name) and _numbers(version) < since:
+        if settings.get(name) and versions.numbers(version) < since:
             raise SettingError(
                 name,
-                f"needs keepalived {'.'.join(map(str, since))} and this host has {version}; leave "
+                f"needs keepalived {versions.text(since)} and this host has {version}; leave "
                 "it out",
             )
 
@@ -172,16 +179,16 @@ def _ask_for_a_vip(settings: Settings) -> None:
         )
 
 
-def _raw_lines(settings: Settings) -> None:
+def _judge_raw_lines(settings: Settings) -> None:
     judge_raw_lines("keepalived_global_extra", settings["keepalived_global_extra"], "global_defs")
     judge_raw_lines("keepalived_extra", settings["keepalived_extra"], "")
 
 
-def _authentication(settings: Settings) -> None:
+def _judge_authentication(settings: Settings) -> None:
     password, kind = settings["keepalived_auth_pass"], settings["keepalived_auth_type"]
     hmac = settings.get("keepalived_auth_hmac")
     if hmac:
-        _hmac(hmac)
+        _judge_hmac(hmac)
         if password or kind:
             raise SettingError(
                 "keepalived_auth_hmac", "stands beside keepalived_auth_pass; write one of them"
@@ -203,10 +210,10 @@ def _authentication(settings: Settings) -> None:
             f"is longer than {AUTH_PASS} characters, and VRRP 2 would cut it; write {AUTH_PASS} at "
             "most",
         )
-    _secret("keepalived_auth_pass", password)
+    _judge_secret("keepalived_auth_pass", password)
 
 
-def _secret(where: str, value: str) -> None:
+def _judge_secret(where: str, value: str) -> None:
     if not _PASSWORD.fullmatch(value):
         raise SettingError(
             where,
@@ -215,14 +222,14 @@ def _secret(where: str, value: str) -> None:
         )
 
 
-def _hmac(hmac: Settings) -> None:
+def _judge_hmac(hmac: Settings) -> None:
     where = "keepalived_auth_hmac"
     ids = []
     for index, key in enumerate(hmac["keys"]):
         at = f"{where}.keys[{index}]"
         ids.append(readers.integer(f"{at}.id", key["id"], 1, 255))
         value = key["key"]
-        _secret(f"{at}.key", value)
+        _judge_secret(f"{at}.key", value)
         hexadecimal = _HEX.fullmatch(value)
         size = len(hexadecimal.group(1)) // 2 if hexadecimal else len(value.encode())
         if not value.startswith("file:/") and not 32 <= size <= 64:
@@ -243,13 +250,13 @@ def _hmac(hmac: Settings) -> None:
         readers.integer(f"{where}.time_window", hmac["time_window"], 1, 300)
 
 
-def _seconds(settings: Settings) -> None:
+def _judge_delays(settings: Settings) -> None:
     for name in ("keepalived_preempt_delay", "keepalived_startup_delay"):
         if not 0 <= settings[name] <= MOST_SECONDS:
             raise readers.wrong(name, settings[name], f"seconds from 0 to {MOST_SECONDS}")
 
 
-def _grace(settings: Settings, systemd: bool) -> None:
+def _judge_grace(settings: Settings, systemd: bool) -> None:
     name = "keepalived_restart_grace"
     if not 0 <= settings[name] <= MOST_SECONDS:
         raise readers.wrong(name, settings[name], f"seconds from 0 to {MOST_SECONDS}")
@@ -262,14 +269,14 @@ def _grace(settings: Settings, systemd: bool) -> None:
         raise SettingError(name, "only systemd tells of a restart; leave it out")
 
 
-def _garp(settings: Settings) -> None:
+def _judge_garp(settings: Settings) -> None:
     for name, (least, most) in GARP.items():
         value = settings.get(name)
         if value is not None and not least <= value <= most:
             raise readers.wrong(name, value, f"a number from {least} to {most}")
 
 
-def _mail(settings: Settings) -> None:
+def _judge_mail(settings: Settings) -> None:
     mail = settings.get("keepalived_mail")
     if not mail:
         return
@@ -313,11 +320,11 @@ def _mail_to_print(settings: Settings, host: str) -> dict[str, Any] | None:
 # --- commands -------------------------------------------------------------------------------------
 
 
-def _scripts(settings: Settings) -> None:
+def _judge_hooks(settings: Settings) -> None:
     for keyword in NOTIFY:
-        _hook(f"keepalived_{keyword}", settings[f"keepalived_{keyword}"])
+        _judge_hook(f"keepalived_{keyword}", settings[f"keepalived_{keyword}"])
     fifo, reader = settings["keepalived_notify_fifo"], settings["keepalived_notify_fifo_script"]
-    _hook("keepalived_notify_fifo_script", reader)
+    _judge_hook("keepalived_notify_fifo_script", reader)
     if fifo and not re.fullmatch(r"/[^\s\"{}#!$@~]+", fifo):
         raise readers.wrong(
             "keepalived_notify_fifo", fifo, "a whole path like /run/keepalived.fifo"
@@ -345,12 +352,12 @@ def programs(settings: Settings) -> Iterator[dict[str, str]]:
             yield {"variable": variable_name, "path": command.split()[0]}
 
 
-def _hook(where: str, command: str) -> None:
+def _judge_hook(where: str, command: str) -> None:
     if command:
-        _command(where, command)
+        _judge_command(where, command)
 
 
-def _command(where: str, command: str) -> None:
+def _judge_command(where: str, command: str) -> None:
     readers.text(where, command)
     if not command.startswith("/"):
         raise readers.wrong(where, command, "a command with the whole path of its program")
@@ -370,12 +377,12 @@ def _links(settings: Settings, facts: Mapping[str, Any]) -> Iterator[dict[str, A
     vips = settings["keepalived_vips"]
     facts = _without_virtual_interfaces(facts, vips)
     every = [address for vip in vips for address in _addresses(vip)]
-    own = _own(settings["keepalived_address"])
+    own = _own_addresses(settings["keepalived_address"])
     for index, vip in enumerate(vips):
         where = f"keepalived_vips[{index}]"
         interface = vip.get("interface") or settings["keepalived_interface"]
         if interface:
-            _interface_name(
+            _judge_interface(
                 f"{where}.interface" if vip.get("interface") else "keepalived_interface", interface
             )
         link = vip_interface(
@@ -409,7 +416,7 @@ def _addresses(vip: Settings) -> Iterator[str]:
             yield from address.split()[:1]
 
 
-def _own(given: Sequence[str]) -> dict[int, str]:
+def _own_addresses(given: Sequence[str]) -> dict[int, str]:
     own: dict[int, str] = {}
     for index, address in enumerate(given):
         where = f"keepalived_address[{index}]"
@@ -422,7 +429,7 @@ def _own(given: Sequence[str]) -> dict[int, str]:
     return own
 
 
-def _interface_name(where: str, name: str) -> None:
+def _judge_interface(where: str, name: str) -> None:
     readers.word(where, name)
     if len(name) > LONGEST_INTERFACE or "/" in name:
         raise readers.wrong(
@@ -436,15 +443,19 @@ def _vip(index: int, settings: Settings, interface: str, version: str) -> dict[s
     multicast = settings["keepalived_multicast"]
     judge_raw_lines(f"{where}.extra", vip.get("extra") or [], "vrrp_instance")
     for key in NOTIFY:
-        _hook(f"{where}.{key}", vip.get(key) or "")
-    _vmac(where, vip, multicast, version)
-    if multicast and ":" in vip["address"] and _numbers(version) < versions.MULTICAST_IPV6_SINCE:
+        _judge_hook(f"{where}.{key}", vip.get(key) or "")
+    _judge_vmac(where, vip, multicast, version)
+    if (
+        multicast
+        and ":" in vip["address"]
+        and versions.numbers(version) < versions.MULTICAST_IPV6_SINCE
+    ):
         raise SettingError(
             "keepalived_multicast",
             f"needs keepalived 2.2 or newer for {vip['address']}, and this host has {version}, "
             "which wants link-local addresses there; leave it out",
         )
-    _entries(where, vip, interface)
+    _judge_entries(where, vip, interface)
     use_vmac = bool(vip.get("use_vmac"))
     return {
         "use_vmac": use_vmac,
@@ -456,7 +467,7 @@ def _vip(index: int, settings: Settings, interface: str, version: str) -> dict[s
     }
 
 
-def _vmac(where: str, vip: Settings, multicast: bool, version: str) -> None:
+def _judge_vmac(where: str, vip: Settings, multicast: bool, version: str) -> None:
     if not vip.get("use_vmac"):
         for key in ("vmac_interface", "vmac_xmit_base"):
             if vip.get(key):
@@ -465,10 +476,10 @@ def _vmac(where: str, vip: Settings, multicast: bool, version: str) -> None:
                 )
         return
     if vip.get("vmac_interface"):
-        _interface_name(f"{where}.vmac_interface", vip["vmac_interface"])
+        _judge_interface(f"{where}.vmac_interface", vip["vmac_interface"])
     if multicast:
         return
-    if _numbers(version) < versions.UNICAST_VMAC_SINCE:
+    if versions.numbers(version) < versions.UNICAST_VMAC_SINCE:
         raise SettingError(
             f"{where}.use_vmac",
             f"needs keepalived 2.2 or newer where adverts are unicast, and this host has "
@@ -482,7 +493,7 @@ def _vmac(where: str, vip: Settings, multicast: bool, version: str) -> None:
         )
 
 
-def _entries(where: str, vip: Settings, interface: str) -> None:
+def _judge_entries(where: str, vip: Settings, interface: str) -> None:
     for key in ("virtual_routes", "virtual_rules", "track_interface"):
         for index, line in enumerate(vip.get(key) or []):
             words = _entry(f"{where}.{key}[{index}]", line)
@@ -512,7 +523,7 @@ def _entry(where: str, line: str) -> list[str]:
 BACKENDS_BUDGET = 5.0
 
 
-def _request(settings: Settings, systemd: bool) -> dict[str, Any]:
+def _asked(settings: Settings, systemd: bool) -> dict[str, Any]:
     return {
         "vips": [
             {
@@ -566,7 +577,7 @@ def _checks(settings: Settings, systemd: bool) -> list[dict[str, Any]]:
         readers.word(f"{where}.name", check["name"])
         if check["name"] in ("maintenance", "haproxy", "backends"):
             raise SettingError(f"{where}.name", f"{check['name']} is the role's own; write another")
-        _command(f"{where}.script", check["script"])
+        _judge_command(f"{where}.script", check["script"])
         if check.get("user"):
             readers.word(f"{where}.user", check["user"])
         asked = {key: check[key] for key in ("name", "effect", "budget") if check.get(key)}

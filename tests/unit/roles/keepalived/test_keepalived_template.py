@@ -52,7 +52,6 @@ def rendered(**given: Any) -> tuple[str, dict[str, Any]]:
         template=TEMPLATE,
         installed=INSTALLED,
         managed="Ansible managed",
-        digest="0123456789abcdef",
     )
     return text, plan.as_data()
 

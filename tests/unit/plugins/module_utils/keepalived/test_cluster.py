@@ -164,7 +164,7 @@ def test_an_address_that_nothing_tells_is_asked_for(address: str) -> None:
 
 def test_nothing_is_planned_where_no_host_is_known() -> None:
     (said,) = refused([unreached(one) for one in pair()])
-    assert said.startswith("the hosts of the group (keepalived_group): none of them was reached")
+    assert said.startswith("the load balancers (mycat_ha_lb_group): none of them was reached")
 
 
 # --- refusals -----------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_a_refusal_of_the_plan_is_in_the_operator_s_words() -> None:
         "sticky none returns; write 0, or mycat_ha_preempt: preferred"
     )
     (said,) = refused([host(11)])
-    assert said.startswith("the hosts of the group (keepalived_group): only lb1 is given")
+    assert said.startswith("the load balancers (mycat_ha_lb_group): only lb1 is given")
 
 
 def test_hosts_that_want_different_things() -> None:

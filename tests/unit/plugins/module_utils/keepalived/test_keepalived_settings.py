@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.settings import (
+    HostRequest,
     cluster_request,
     resolve,
 )
@@ -82,7 +83,7 @@ def settings(**given: Any) -> dict[str, Any]:
     }
 
 
-def model(host: dict[str, Any] | None = None, name: str = "lb1", **given: Any) -> dict[str, Any]:
+def model(host: dict[str, Any] | None = None, name: str = "lb1", **given: Any) -> HostRequest:
     return resolve(settings(**given), host or facts(), name, installed_version(BANNER))
 
 
@@ -331,7 +332,7 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("given", ACCEPTED.values(), ids=ACCEPTED)
 def test_accepted(given: dict[str, Any]) -> None:
-    assert model(**given)["links"] == [{"address": "192.0.2.11", "interface": "eth0"}]
+    assert model(**given).links == ({"address": "192.0.2.11", "interface": "eth0"},)
 
 
 ETH1 = link("eth1", "198.51.100.11/24", "198.51.100.12/24")
@@ -386,7 +387,7 @@ ETH1 = link("eth1", "198.51.100.11/24", "198.51.100.12/24")
 )
 def test_links(host: dict[str, Any], given: dict[str, Any], links: list[tuple[str, str]]) -> None:
     expected = [{"address": address, "interface": name} for address, name in links]
-    assert model(host, **given)["links"] == expected
+    assert list(model(host, **given).links) == expected
 
 
 @pytest.mark.parametrize(
@@ -403,11 +404,11 @@ def test_version(banner: str, given: str, host: Any, version: str) -> None:
     keys = ("distribution", "distribution_major_version", "distribution_version")
     known = facts(**dict(zip(keys, host)))
     resolved = resolve(settings(version=given), known, "lb1", installed_version(banner))
-    assert resolved["version"] == version
+    assert resolved.version == version
 
 
 def names(given: dict[str, Any]) -> list[str]:
-    return [item["name"] for item in model(**given)["request"]["checks"]]
+    return [item["name"] for item in model(**given).asked["checks"]]
 
 
 def test_checks() -> None:
@@ -420,9 +421,7 @@ def test_checks() -> None:
 def test_only_systemd_tells_of_an_end() -> None:
     def event(service_mgr: str) -> bool:
         host = facts(service_mgr=service_mgr)
-        (haproxy,) = [
-            item for item in model(host)["request"]["checks"] if item["name"] == "haproxy"
-        ]
+        (haproxy,) = [item for item in model(host).asked["checks"] if item["name"] == "haproxy"]
         return bool(haproxy["event"])
 
     assert event("systemd")
@@ -434,7 +433,7 @@ def test_only_systemd_tells_of_an_end() -> None:
 
 
 def test_what_is_asked_of_a_check_reaches_the_plan() -> None:
-    asked = model(**check(weight=-5, budget=3.0, effect="rank"))["request"]["checks"][2]
+    asked = model(**check(weight=-5, budget=3.0, effect="rank")).asked["checks"][2]
     assert asked == {"name": "disk", "weight": "-5", "budget": 3.0, "effect": "rank"}
 
 
@@ -447,7 +446,7 @@ def test_a_model_has_no_password() -> None:
 def test_notify_of_a_vip_comes_before_that_of_all() -> None:
     vips = [{"address": VIP, "notify_stop": "/bin/own"}, {"address": "192.0.2.101/24"}]
     given = {"vips": vips, "notify_stop": "/bin/all", "notify": "/bin/each"}
-    printed = model(**given)["vips"]
+    printed = model(**given).vips
     assert [item["notify_stop"] for item in printed] == ["/bin/own", "/bin/all"]
     assert [item["notify"] for item in printed] == ["/bin/each"] * 2
 
@@ -489,5 +488,5 @@ def test_no_virtual_ip(vips: list[dict[str, str]]) -> None:
 
 def test_the_mail_s_sender_is_the_host() -> None:
     host = facts(fqdn="lb1.example.org")
-    assert model(host, **mail())["mail"]["notification_email_from"] == "keepalived@lb1.example.org"
-    assert model(**mail())["mail"]["notification_email_from"] == "keepalived@lb1"
+    assert model(host, **mail()).mail["notification_email_from"] == "keepalived@lb1.example.org"
+    assert model(**mail()).mail["notification_email_from"] == "keepalived@lb1"

@@ -41,7 +41,7 @@ CHECKS, NODES = ("haproxy", "disk"), ("lb1", "lb2")
         pytest.param("vrrp_version", [], "keepalived_vrrp_version", id="asked-of-the-plan"),
         pytest.param("nodes[1]", [], "lb2", id="node"),
         pytest.param("nodes[1].links[0].address", [], "keepalived_address of lb2", id="address"),
-        pytest.param("nodes", [], "the hosts of the group (keepalived_group)", id="nodes"),
+        pytest.param("nodes", [], "the load balancers (mycat_ha_lb_group)", id="nodes"),
         pytest.param("keepalived_mail.smtp_server", [], "keepalived_mail.smtp_server", id="other"),
         pytest.param("plan", [], "plan", id="the-plan"),
     ],
