@@ -1,4 +1,4 @@
-"""Write each role's defaults, and the table of variables in its README, from its argument_specs."""
+"""Write from argument_specs: the roles' defaults, and the tables of variables in READMEs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 
 import yaml
 
-ROLES = Path(__file__).parent.parent / "roles"
-HEAD = 2  # lines of a defaults/main.yml without defaults
+ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- variables: made by tools/role_docs.py -->", "<!-- end of variables -->"
 
 
 def markdown(text: str) -> str:
     """Turn Ansible's markup C(...) into Markdown."""
-    return re.sub(r"\bC\((.*?)\)", r"`\1`", " ".join(text.split())).replace("|", "\\|")
+    return re.sub(r"\bC\(((?:[^()]|\([^()]*\))*)\)", r"`\1`", " ".join(text.split())).replace(
+        "|", "\\|"
+    )
 
 
 def default_of(option: dict) -> str:
@@ -34,18 +35,23 @@ def rows(options: dict, prefix: str = "") -> list[str]:
     for name, option in options.items():
         kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
         text = markdown(option["description"])
-        if "choices" in option:
-            text += " One of " + ", ".join(f"`{choice}`" for choice in option["choices"]) + "."
+        choices = [f"`{choice or json.dumps(choice)}`" for choice in option.get("choices", ())]
+        if not all(choice in text for choice in choices):
+            text += " One of " + ", ".join(choices) + "."
         lines.append(f"| `{prefix}{name}` | {kind} | {default_of(option)} | {text} |")
         below = f"{prefix}{name}[]." if option["type"] == "list" else f"{prefix}{name}."
         lines += rows(option.get("options", {}), below)
     return lines
 
 
-def defaults(role: Path) -> str:
-    """The text of the role's defaults/main.yml."""
-    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
-    options = specs["argument_specs"]["main"]["options"]
+def options_of(folder: Path) -> dict:
+    """The options that a role, or the collection, states in its meta/argument_specs.yml."""
+    specs = yaml.safe_load((folder / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    return specs["argument_specs"]["main"]["options"]
+
+
+def defaults(options: dict) -> str:
+    """The text of a role's defaults/main.yml."""
     lines = ["---", "# Written from meta/argument_specs.yml by tools/role_docs.py."]
     for name, option in options.items():
         if "default" in option:
@@ -54,37 +60,45 @@ def defaults(role: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(role: Path) -> str:
-    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+def with_table(page: str, options: dict) -> str:
+    """A README with its table made anew. Raises ValueError where it has no place for one."""
+    before, begin, rest = page.partition(BEGIN)
+    _former, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"no lines {BEGIN} and {END}")
     head = ["| variable | type | default | what it says |", "|---|---|---|---|"]
-    return "\n".join([BEGIN, *head, *rows(specs["argument_specs"]["main"]["options"]), END])
+    return before + "\n".join([begin, *head, *rows(options), end]) + after
+
+
+def pages() -> dict[Path, str]:
+    """{file: text} of everything that follows from the specs."""
+    wanted = {}
+    roles = sorted(path.parent.parent for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
+    for folder in (ROOT, *roles):
+        options, readme = options_of(folder), folder / "README.md"
+        wanted[readme] = with_table(readme.read_text(encoding="utf-8"), options)
+        if folder != ROOT and any("default" in option for option in options.values()):
+            wanted[folder / "defaults/main.yml"] = defaults(options)
+    return wanted
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--check", action="store_true", help="change nothing; fail if a README is out of date"
+        "--check", action="store_true", help="change nothing; fail if a file is out of date"
     )
-    options = parser.parse_args()
-    stale = []
-    for role in sorted(path for path in ROLES.iterdir() if path.is_dir()):
-        readme = role / "README.md"
-        before = readme.read_text(encoding="utf-8")
-        pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
-        # Split and joined, as a replacement text would have its backslashes read.
-        wanted = {readme: table(role).join(pattern.split(before, maxsplit=1))}
-        if BEGIN not in before:
-            stale.append(str(readme))
-        if defaults(role).count("\n") > HEAD:
-            wanted[role / "defaults/main.yml"] = defaults(role)
-        for path, after in wanted.items():
-            if not path.exists() or path.read_text(encoding="utf-8") != after:
-                stale.append(str(path))
-                if not options.check:
-                    path.write_text(after, encoding="utf-8")
-    if options.check and stale:
-        print(f"out of date: {', '.join(stale)}; run: python tools/role_docs.py")
+    check = parser.parse_args().check
+    stale = {
+        path: text
+        for path, text in pages().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
+    if check and stale:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+        print(f"out of date: {names}; run: python tools/role_docs.py", file=sys.stderr)
         return 1
+    for path, text in stale.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 
