@@ -16,7 +16,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Iterator, Sequence
 
-from . import priority
+from . import priority, versions
 from .model import Instance, Node
 
 
@@ -33,7 +33,6 @@ class Rejection(enum.Enum):
     VIPS = "another list of virtual addresses (up to keepalived 2.3.2)"
 
 
-_VIP_LIST_ONLY_LOGGED_SINCE = (2, 3, 3)
 _ROUTER_ALONE = "VRID "
 
 
@@ -147,7 +146,7 @@ def receiver_of(node: Node, instance: Instance) -> Receiver:
     return Receiver(
         own=content_of(instance),
         addresses=frozenset({plain_address(node.address), source_address(node, instance)} - {""}),
-        minds_vips=node.keepalived_version < _VIP_LIST_ONLY_LOGGED_SINCE,
+        minds_vips=node.keepalived_version < versions.VIP_LIST_ONLY_LOGGED_SINCE,
     )
 
 

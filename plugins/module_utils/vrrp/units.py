@@ -13,7 +13,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Iterable, Iterator
 
-from . import priority, timing
+from . import priority, timing, versions
 from .commands import never_passes
 from .events import ClusterState, VrrpState
 from .hearing import carried_by, source_address
@@ -49,7 +49,7 @@ class Member:
         # Where addresses are unknown, break ties by inventory order: the first node counts as the
         # higher address.
         self.strength = _strength_of_address(source_address(owner, it)) or (0, -node, "")
-        self.old = owner.keepalived_version < (2, 0, 0)
+        self.old = owner.keepalived_version < versions.SECOND_GENERATION_SINCE
         self.hears: tuple[Member, ...] = ()
         self._hears_of: dict[int, tuple[Member, ...]] = {}
         self.unit: Unit

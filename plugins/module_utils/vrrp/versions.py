@@ -41,7 +41,6 @@ TMPDIR_SINCE = (2, 2, 5)
 FRACTIONS_SINCE = (2, 3, 2)
 #: An advert with another list of addresses is logged and no longer rejected.
 VIP_LIST_ONLY_LOGGED_SINCE = (2, 3, 3)
-AUTH_HMAC_SINCE = (2, 4, 0)
 
 # What a host's distribution would install: (distribution, major version) or whole version.
 _DISTRIBUTED = {

@@ -22,6 +22,7 @@ from ..estate import (
 from ..findings import Finding, Rule, Severity
 from ..hearing import addresses_of, authentication_in_force, plain_address
 from ..pairs import DUAL_MASTER
+from ..versions import VIP_LIST_ONLY_LOGGED_SINCE
 from ..words import listed
 
 AUTH_PASS_LENGTH = Rule(
@@ -254,7 +255,7 @@ def _vip_mismatch(
         if members
     ]
     rejects = keyword == "virtual_ipaddress" and any(
-        member.node.keepalived_version < (2, 3, 3) for member in router
+        member.node.keepalived_version < VIP_LIST_ONLY_LOGGED_SINCE for member in router
     )
     harm = (
         "the nodes ignore each other, and each becomes master"

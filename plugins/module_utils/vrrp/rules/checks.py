@@ -10,7 +10,7 @@ import itertools
 from dataclasses import replace
 from typing import Iterator
 
-from .. import commands, priority
+from .. import commands, priority, versions
 from ..estate import Estate, Judge, is_defined, names_of, place_of
 from ..findings import OUTRANKED, Finding, Rule, Severity
 from ..model import Check, CheckKind, Node
@@ -236,7 +236,7 @@ SCRIPT_INTERVAL_FRACTION = Rule(
 def script_interval_fraction(estate: Estate) -> Iterator[Finding]:
     """Part of a second where only whole ones count."""
     for node, check in estate.scripts:
-        if node.keepalived_version >= (2, 3, 2):
+        if node.keepalived_version >= versions.FRACTIONS_SINCE:
             continue
         for keyword, value in (("interval", check.interval), ("timeout", check.timeout or 0)):
             if value != int(value):

@@ -9,7 +9,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Iterator
 
-from .. import priority
+from .. import priority, versions
 from ..estate import Estate, Judge, NodeInstance, Router, is_defined, names_of, others, place_of
 from ..findings import OUTRANKED, Finding, Rule, Severity
 from ..model import CheckKind, State, Track
@@ -244,7 +244,8 @@ def nopreempt_cleared_by_master(estate: Estate) -> Iterator[Finding]:
     """nopreempt or preempt_delay next to state MASTER."""
     for member in estate.members:
         node, instance = member.node, member.instance
-        if instance.state is not State.MASTER or node.keepalived_version < (2, 0, 0):
+        old = node.keepalived_version < versions.SECOND_GENERATION_SINCE
+        if instance.state is not State.MASTER or old:
             continue
         for option, written in (
             ("nopreempt", instance.nopreempt),
