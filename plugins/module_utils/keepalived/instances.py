@@ -36,6 +36,14 @@ def _is_address(text: str) -> bool:
     return True
 
 
+def _is_netmask(text: str) -> bool:
+    """Whether it is a netmask of IPv4, as in 255.255.255.0."""
+    try:
+        return text.startswith("255.") and bool(ipaddress.ip_network(f"0.0.0.0/{text}"))
+    except ValueError:
+        return False
+
+
 class InstanceReader:
     """Reads one ``vrrp_instance``: one method a keyword that needs more than a value."""
 
@@ -193,6 +201,15 @@ class InstanceReader:
         elif self._family_fits(child.value):
             self.values["multicast_group"] = "" if child.value in _STANDARD_GROUPS else child.value
 
+    def on_use_vmac(self, child: Statement) -> None:
+        if child.value in ("false", "no", "off"):
+            self.reader.report(
+                reading.INVALID_VALUE,
+                child.line,
+                f"use_vmac {child.value} makes a virtual MAC interface called {child.value!r}",
+                "Remove the line.",
+            )
+
     def on_unicast_peer(self, child: Statement) -> None:
         """Options after an address (min_ttl, max_ttl) do not matter here."""
         peers = []
@@ -227,7 +244,11 @@ class InstanceReader:
 
     def one_a_line(self, entry: Statement, what: str) -> bool:
         """Reports further addresses on a line: the daemon takes the first."""
-        more = [word for word in entry.words[1:] if _is_address(word.partition("/")[0])]
+        more = [
+            word
+            for word in entry.words[1:]
+            if _is_address(word.partition("/")[0]) and not _is_netmask(word)
+        ]
         if more:
             self.reader.report(
                 reading.SYNTAX,
@@ -279,11 +300,15 @@ class InstanceReader:
             if word in ADDRESS_OPTIONS:
                 continue
             if entry.words[place - 1] not in ADDRESS_OPTIONS:
+                fix = "Remove it, or write an option that keepalived.conf(5) names."
+                if _is_netmask(word):
+                    length = ipaddress.ip_network(f"0.0.0.0/{word}").prefixlen
+                    fix = f"Write {entry.keyword.partition('/')[0]}/{length}."
                 self.reader.report(
                     reading.INVALID_VALUE,
                     entry.line,
                     f"the daemon ignores {word!r} after {entry.keyword}",
-                    "Remove it, or write an option that keepalived.conf(5) names.",
+                    fix,
                     severity=Severity.WARNING,
                 )
                 return entry.words[1:place]

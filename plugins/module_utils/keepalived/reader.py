@@ -64,6 +64,7 @@ _DEFAULT_WEIGHT = {
 }
 _TRUE, _FALSE = ("on", "true", "yes"), ("off", "false", "no")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}\Z")
+_LEADING = re.compile(r"[+-]?[0-9]{1,9}")
 _DECIMAL = re.compile(r"\+?[0-9]{1,9}(\.[0-9]{0,9})?\Z")
 
 
@@ -136,12 +137,17 @@ class NodeReader:
         return True
 
     def invalid(
-        self, statement: Statement, wanted: str, rule: Rule = reading.INVALID_VALUE
+        self,
+        statement: Statement,
+        wanted: str,
+        rule: Rule = reading.INVALID_VALUE,
+        taken: float | None = None,
     ) -> None:
-        """Reports a value that is not what it must be."""
+        """Reports a value that is not what it must be, and what the daemon takes instead."""
         value = statement.value
         said = f"{statement.keyword} is {value!r}" if value else f"{statement.keyword} has no value"
-        self.report(rule, statement.line, f"{said}; it must be {wanted}")
+        instead = "" if taken is None else f"; the daemon takes {taken:g}"
+        self.report(rule, statement.line, f"{said}; it must be {wanted}{instead}")
 
     def integer(
         self, statement: Statement, default: int, rule: Rule = reading.INVALID_VALUE
@@ -149,8 +155,24 @@ class NodeReader:
         """A whole number of any size that makes sense somewhere."""
         if _INTEGER.match(statement.value):
             return int(statement.value)
-        self.invalid(statement, "a whole number", rule)
+        self.invalid(statement, "a whole number", rule, default or None)
         return default
+
+    def leading_integer(
+        self, statement: Statement, default: int, rule: Rule = reading.INVALID_VALUE
+    ) -> int:
+        """A whole number of which the daemon takes the digits in front, as in ``-20abc``."""
+        leading = _LEADING.match(statement.value)
+        if not leading or leading.group() == statement.value:
+            return self.integer(statement, default, rule)
+        self.report(
+            rule,
+            statement.line,
+            f"{statement.keyword} is {statement.value!r}; the daemon takes {leading.group()}",
+            f"Write {statement.keyword} {leading.group()}.",
+            severity=Severity.WARNING,
+        )
+        return int(leading.group())
 
     def decimal(
         self, statement: Statement, default: float, rule: Rule = reading.INVALID_VALUE
@@ -158,7 +180,7 @@ class NodeReader:
         """A number of seconds."""
         if _DECIMAL.match(statement.value):
             return float(statement.value)
-        self.invalid(statement, "a number of seconds", rule)
+        self.invalid(statement, "a number of seconds", rule, default or None)
         return default
 
     def entries(self, statement: Statement) -> Iterator[Statement]:
@@ -207,7 +229,7 @@ class NodeReader:
         if statement.keyword.startswith("auth"):
             said = "the rest of the line"
         lost = [word for word in rest if word.rstrip(";") in settings]
-        if lost:
+        if lost and not rest[0].startswith(("//", "--")):
             self.report(
                 reading.SYNTAX,
                 statement.line,
@@ -230,8 +252,9 @@ class NodeReader:
                 f"the daemon ignores {said} after {statement.keyword}",
             )
 
-    def unknown(self, statement: Statement, block: str, where: str) -> None:
-        """Reports a keyword that the daemon does not know in a block ("": outside any)."""
+    def unknown(self, statement: Statement, block: str, where: str, more: str = "") -> None:
+        """Reports a keyword that the daemon does not know in a block ("": outside any), and what
+        ``more`` comes of it."""
         keyword = statement.keyword
         since = keywords.since(block, keyword)
         if since:
@@ -239,8 +262,8 @@ class NodeReader:
                 reading.UNKNOWN_KEYWORD,
                 statement.line,
                 f"keepalived {dotted(self.keepalived_version)} does not know {keyword} {where}; it "
-                f"came with {dotted(since)}",
-                f"Remove the line, or update keepalived to {dotted(since)} or later.",
+                f"came with {dotted(since)}{more}",
+                f"Remove {keyword}, or update keepalived to {dotted(since)} or later.",
             )
             return
         # What stands in authentication can be a password: it is never repeated.
@@ -249,7 +272,8 @@ class NodeReader:
         near = difflib.get_close_matches(keyword, sorted(keywords.names_in(block)), 1, 0.7)
         fix = ""
         if keyword.startswith("\ufeff"):
-            said, fix = f"{said} with a byte order mark", "Save the file as UTF-8 without it."
+            said = f"{keyword[1:]!r} behind the byte order mark of the file,"
+            fix = "Save the file as UTF-8 without byte order mark."
         elif near and block != "authentication":
             fix = f"Write {near[0]} instead of {keyword}."
         elif elsewhere:
@@ -258,7 +282,7 @@ class NodeReader:
         self.report(
             reading.UNKNOWN_KEYWORD,
             statement.line,
-            f"the daemon does not know {said} {where}",
+            f"the daemon does not know {said} {where}{more}",
             fix,
         )
 
@@ -266,20 +290,25 @@ class NodeReader:
         """Reports a brace that the daemon ignores, with what is lost by it."""
         keyword, around = found.statement.keyword, found.block
         self.block = around.value
-        where = f"in {around.keyword} {around.value}".rstrip() if around.keyword else ""
-        if not found.known:
-            self.unknown(found.statement, around.keyword, where or "outside any block")
+        where = f"{around.keyword} {around.value}".rstrip()
         words = (statement.keyword for statement in found.lost)
         lost = list(dict.fromkeys(word for word in words if keywords.is_keyword(word)))
-        if around.keyword and (found.known or lost):
+        so = f"the next closing brace ends {where}" if where else ""
+        if lost:
+            so += f"{', and ' if so else ''}it does not read {listed(lost)}"
+        if found.known:
             self.report(
                 reading.SYNTAX,
                 found.statement.line,
-                f"the daemon ignores the brace after {keyword}, so the next closing brace ends "
-                f"{around.keyword} {around.value}".rstrip()
-                + (f"; it does not read {listed(lost)}" if lost else ""),
-                f"Remove the braces of {keyword}"
-                + ("." if found.known else " with what is in them."),
+                f"the daemon ignores the brace after {keyword}" + (f": {so}" if so else ""),
+                f"Remove the braces of {keyword}, one statement a line.",
+            )
+        else:
+            self.unknown(
+                found.statement,
+                around.keyword,
+                f"in {where}" if where else "outside any block",
+                f", and ignores its brace: {so}" if so else "",
             )
         self.block = ""
 
@@ -365,7 +394,7 @@ class NodeReader:
 
     def adverts(self, statement: Statement, default: int) -> int:
         """How many adverts may be missed."""
-        value = self.integer(statement, default)
+        value = self.leading_integer(statement, default)
         if 1 <= value <= 100:
             return value
         self.invalid(statement, "a number from 1 to 100")
@@ -373,7 +402,7 @@ class NodeReader:
 
     def runs(self, statement: Statement) -> int:
         """rise or fall."""
-        value = self.integer(statement, 1)
+        value = self.leading_integer(statement, 1)
         if value >= 1:
             return value
         self.invalid(statement, "at least 1")
@@ -385,7 +414,7 @@ class NodeReader:
         """Remembers a check with its default weight."""
         value, reverse = _DEFAULT_WEIGHT[check.kind], False
         if weight:
-            value = self.integer(weight, value, priorities.WEIGHT_RANGE)
+            value = self.leading_integer(weight, value, priorities.WEIGHT_RANGE)
             reverse = weight.words[2:3] == ("reverse",)
         self.defined[(check.kind, check.name)] = _Defined(
             check, statement.line, position, value, reverse
@@ -406,9 +435,9 @@ class NodeReader:
                         f"the daemon runs {words[1]!r} and drops {' '.join(words[2:])!r}",
                     )
             elif child.keyword in ("interval", "timeout"):
-                value = self.decimal(child, 0.0)
+                value = self.decimal(child, 1.0)
                 if value <= 0:
-                    self.invalid(child, "more than 0")
+                    self.invalid(child, "more than 0", taken=1)
                 else:
                     values[child.keyword] = value
             elif child.keyword in ("rise", "fall"):

@@ -17,7 +17,7 @@ from . import priority
 from .findings import Finding, Rule, Severity
 from .hearing import addresses_of, carried_by, networks, plain_address, source_address
 from .model import Check, CheckKind, Cluster, Instance, Node, Track
-from .running import runs
+from .running import borrowed_sources, runs
 from .words import listed
 
 # Node name to (block, keyword) to line.
@@ -155,7 +155,17 @@ class Estate:
             for node in cluster.nodes
             for instance in node.instances
         )
-        self.routers = tuple(_routers([member for member in self.members if member.runs]))
+        borrowed = borrowed_sources(cluster)
+        self.routers = tuple(
+            _routers(
+                [
+                    member
+                    for member in self.members
+                    if member.runs
+                    and (member.node.name, member.instance.unicast_src_ip) not in borrowed
+                ]
+            )
+        )
         self.carriers: dict[str, list[NodeInstance]] = {}
         for member in self.members:
             for address in carried_by(member.instance):

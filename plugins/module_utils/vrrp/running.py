@@ -116,9 +116,34 @@ def runs(node: Node, instance: Instance) -> bool:
 
 def running(cluster: Cluster) -> Cluster:
     """The cluster with the instances that can ever hold their addresses, and no others."""
+    borrowed = borrowed_sources(cluster)
     return Cluster(
         tuple(
-            replace(node, instances=tuple(one for one in node.instances if runs(node, one)))
+            replace(
+                node,
+                instances=tuple(
+                    one
+                    for one in node.instances
+                    if runs(node, one) and (node.name, one.unicast_src_ip) not in borrowed
+                ),
+            )
             for node in cluster.nodes
         )
+    )
+
+
+def borrowed_sources(cluster: Cluster) -> frozenset[tuple[str, str | None]]:
+    """Nodes with a unicast_src_ip that a node before them has too: only one can have the address,
+    and nobody told which. On the others the instance stays in FAULT."""
+    first_with: dict[str, str] = {}
+    for node in cluster.nodes:
+        for instance in node.instances:
+            if instance.unicast_src_ip and runs(node, instance):
+                first_with.setdefault(instance.unicast_src_ip, node.name)
+    return frozenset(
+        (node.name, instance.unicast_src_ip)
+        for node in cluster.nodes
+        for instance in node.instances
+        if instance.unicast_src_ip
+        and first_with.get(instance.unicast_src_ip, node.name) != node.name
     )

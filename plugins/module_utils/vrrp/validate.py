@@ -19,10 +19,10 @@ from .estate import Estate, Lines
 from .explore import Outcome, explore
 from .findings import Finding, Severity
 from .model import Cluster
+from .rules import agreement, checks, reading
+from .rules import running as running_rules
 from .rules.catalogue import CATALOGUE, JUDGES
-from .rules.checks import SCRIPT_UNDEFINED
 from .rules.properties import broken_properties
-from .rules.reading import SCRIPT_MISSING_COMMAND, SCRIPT_ORDER
 from .running import running
 from .sources import with_sources
 from .words import describe
@@ -119,12 +119,25 @@ def _ask_at_most(most: int, count: int, what: str) -> None:
         raise SettingError(what, f"{count} are given; at most {most} can be judged together")
 
 
+# Id of a rule to the ids of reading that explain it on the same line.
+_EXPLAINED_BY = {
+    checks.SCRIPT_UNDEFINED.id: (reading.SCRIPT_ORDER.id, reading.SCRIPT_MISSING_COMMAND.id),
+    agreement.AUTH_PASS_MISSING.id: (reading.VALUE_MISSING.id,),
+}
+# Found by reading where it is no number, and by the rules for the number taken instead.
+_SAID_ONCE_A_LINE = (running_rules.VRID_RANGE.id,)
+
+
 def _without_echoes(found: Sequence[Finding]) -> Iterator[Finding]:
-    """A check that the daemon drops for a reason known from reading is not undefined as well."""
-    dropped = (SCRIPT_ORDER.id, SCRIPT_MISSING_COMMAND.id)
-    explained = {(item.node, item.line) for item in found if item.id in dropped}
+    """What a finding of reading explains on the same line is not said again by a rule."""
+    said = {(item.node, item.line, item.id) for item in found}
+    told = set()
     for item in found:
-        if item.id != SCRIPT_UNDEFINED.id or (item.node, item.line) not in explained:
+        place = (item.node, item.line)
+        reasons = _EXPLAINED_BY.get(item.id, ())
+        once = item.id in _SAID_ONCE_A_LINE and (*place, item.id) in told
+        if not once and not any((*place, reason) in said for reason in reasons):
+            told.add((*place, item.id))
             yield item
 
 

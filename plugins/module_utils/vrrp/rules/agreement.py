@@ -68,6 +68,7 @@ def auth_pass_missing(estate: Estate) -> Iterator[Finding]:
                 AUTH_PASS_MISSING,
                 f"authentication without an auth_pass on {member}",
                 "",
+                "auth_pass",
                 "auth_type",
             )
 
@@ -201,7 +202,8 @@ VRID_MISMATCH = Rule(
 def vrid_mismatch(estate: Estate) -> Iterator[Finding]:
     """One address under different router ids on different nodes."""
     done = set()
-    for address, members in estate.carriers.items():
+    for address, carriers in estate.carriers.items():
+        members = [member for member in carriers if member.runs]
         found = differing(members, lambda member: member.instance.virtual_router_id)
         if not found or len({member.node.name for member in members}) < 2:
             continue
