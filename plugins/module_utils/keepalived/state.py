@@ -52,7 +52,8 @@ def state(
     node = problems.part(f"{_PART}: {path}", lambda: parse(text, host).node, None) if text else None
 
     def ask() -> Collection[dump.InstanceState]:
-        assert pid is not None
+        if pid is None:
+            return ()
         program = find(_PROGRAM) or os.readlink(f"/proc/{pid}/exe")
         statements = parse_tree(text, host.split(".")[0]).statements if node else ()
         return from_daemon(program, version, pid, statements, seconds)

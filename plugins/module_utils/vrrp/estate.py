@@ -10,8 +10,9 @@ they share a network (``hearing.networks``), and have an address, a peer or mult
 from __future__ import annotations
 
 import functools
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Tuple
+from typing import Callable, Iterable, Iterator, Mapping, Sequence, Tuple
 
 from . import priority
 from .findings import Finding, Rule, Severity

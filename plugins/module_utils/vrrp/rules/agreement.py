@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable
+from typing import Iterator, Mapping, Sequence
 
 from .. import priority
 from ..estate import (
