@@ -99,7 +99,13 @@ def _instance(instance: Instance, more: Mapping[str, object]) -> dict[str, objec
     _ask_for_known(more, _INSTANCE)
     # A unicast_peer block without peers is not the same as none.
     peers = None if instance.unicast_peer is None else list(instance.unicast_peer)
-    return {**_INSTANCE, **instance_data(instance), "unicast_peer": peers, **more}
+    return {
+        **_INSTANCE,
+        **instance_data(instance),
+        "unicast_peer": peers,
+        "mcast_dst_ip": instance.multicast_group,
+        **more,
+    }
 
 
 def _ask_for_known(given: Mapping[str, object], known: Mapping[str, object]) -> None:

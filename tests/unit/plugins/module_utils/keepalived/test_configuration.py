@@ -111,6 +111,7 @@ def nodes(draw):
         st.none() | st.lists(ADDRESSES, max_size=3).map(tuple),
         st.none() | st.builds(Authentication, st.sampled_from(("PASS", "AH")), st.just("") | NAMES),
         st.integers(1, 100),
+        st.sampled_from(("", "224.0.0.99")),
     )
     groups = st.builds(
         SyncGroup, NAMES, st.lists(NAMES, max_size=3).map(tuple), st.booleans(), tracks
