@@ -382,7 +382,7 @@ def ask_vip(vip, login, seconds):
 # --- everything -----------------------------------------------------------------------------------
 
 
-def keepalived_state(params, version, unit, present, problems):
+def keepalived_state(params, version, unit, known, problems):
     """Return ``keepalived``."""
     path = params["keepalived_config"]
     if not version and not os.path.lexists(path):
@@ -390,7 +390,7 @@ def keepalived_state(params, version, unit, present, problems):
     # Imported when needed: what reads keepalived.conf costs a MyCat host a third of the time.
     from ansible_collections.mycat.ha.plugins.module_utils.keepalived import state
 
-    return state.state(path, version, unit, present, problems, params["timeout"])
+    return state.state(path, version, unit, known, problems, params["timeout"])
 
 
 def ask_vips(vips, login, seconds):
@@ -423,7 +423,7 @@ def gather(params, login):
         ),
     }
     installed = in_background(lambda: packages_state(params["packages"]))
-    present = in_background(host_addresses)
+    first_addresses = in_background(host_addresses)
 
     result = {
         "files": files_state(params["paths"], problems),
@@ -441,13 +441,14 @@ def gather(params, login):
     result["units"] = {
         name: units.state_of(units.properties_of(name, properties)) for name in names if properties
     }
-    found = problems.part("addresses", present, frozenset())
-    result["addresses"] = addresses.in_order(found)
+    known = addresses.Addresses(host_addresses, problems)
+    known.present = problems.part("addresses", first_addresses, frozenset())
     has_haproxy = result["versions"]["haproxy"] is not None
     result["haproxy"] = haproxy.state(params["haproxy_config"], has_haproxy, said, problems)
     unit = units.properties_of(KEEPALIVED, properties)
     version = result["versions"][KEEPALIVED] or ""
-    result["keepalived"] = keepalived_state(params, version, unit, found, problems)
+    result["keepalived"] = keepalived_state(params, version, unit, known, problems)
+    result["addresses"] = addresses.in_order(known.present)
     result["time"] = iso(time.time())
     result["problems"] = problems.sentences
     return result

@@ -1,12 +1,15 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which addresses a host has, as the kernel tells it. Pure: text to values."""
+"""Which addresses a host has, as the kernel tells it."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
+from typing import Callable
+
+from .problems import Problems
 
 
 class AddressesError(ValueError):
@@ -34,3 +37,18 @@ def in_order(addresses: frozenset[str]) -> list[str]:
     """IPv4 before IPv6, each by number."""
     found = map(ipaddress.ip_address, addresses)
     return [str(one) for one in sorted(found, key=lambda one: (one.version, int(one)))]
+
+
+class Addresses:
+    """``present``: the addresses of the kernel as they were last read.
+
+    ``read`` returns them and may raise anything, which is then told to ``problems``.
+    """
+
+    def __init__(self, read: Callable[[], frozenset[str]], problems: Problems) -> None:
+        self._read = read
+        self._problems = problems
+        self.present: frozenset[str] = frozenset()
+
+    def read_again(self) -> None:
+        self.present = self._problems.part("addresses", self._read, self.present)

@@ -26,7 +26,7 @@ class Problems:
             self.sentences.append(f"{name}: {reason}")
         except Exception as error:
             # Whatever one part comes across, the others are still of use.
-            self.sentences.append(f"{name}: {error or type(error).__name__}")
+            self.sentences.append(f"{name}: {' '.join(str(error).split()) or type(error).__name__}")
         return default
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ..host import units
+from ..host.addresses import Addresses
 from ..host.commands import find
 from ..host.files import read_text
 from ..host.problems import Problems, iso
@@ -34,15 +35,14 @@ def state(
     path: str,
     version: str,
     unit: units.Properties,
-    present: Collection[str],
+    addresses: Addresses,
     problems: Problems,
     seconds: float,
 ) -> Mapping[str, Any] | None:
     """Return ``keepalived`` of host_state, None where there is none.
 
     ``path`` is that of its configuration, ``version`` that of the program (empty without one),
-    ``unit`` are the properties of its unit, ``present`` the addresses of the host; an answer of the
-    daemon may take ``seconds``.
+    ``unit`` are the properties of its unit; an answer of the daemon may take ``seconds``.
     """
     text = problems.part(_PART, lambda: read_text(path), "")
     pid = problems.part(_PART, find_daemon, None)
@@ -56,17 +56,22 @@ def state(
             return ()
         program = find(_PROGRAM) or os.readlink(f"/proc/{pid}/exe")
         statements = parse_tree(text, host.split(".")[0]).statements if node else ()
-        return from_daemon(program, version, pid, statements, seconds)
+        found = from_daemon(program, version, pid, statements, seconds)
+        # It may have become master, or standby, since they were read.
+        addresses.read_again()
+        return found
 
     none: list[tuple[dump.InstanceState, float | None]] = []
-    found = problems.part(_PART, lambda: _instances(node, pid, present, ask), none)
+    found = problems.part(_PART, lambda: _instances(node, pid, addresses.present, ask), none)
     return {
         "running": pid is not None,
         "pid": pid,
         "version": version,
         "loaded_is_file": problems.part(_PART, lambda: _has_loaded(path, pid, unit), None),
         "text": masked(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")),
-        "instances": [_instance_data(instance, since, present) for instance, since in found],
+        "instances": [
+            _instance_data(instance, since, addresses.present) for instance, since in found
+        ],
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.host import units
+from ansible_collections.mycat.ha.plugins.module_utils.host.addresses import Addresses
 from ansible_collections.mycat.ha.plugins.module_utils.host.problems import Problems
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import dump, state
 
@@ -51,6 +52,7 @@ class Host:
         self.states.mkdir()
         self.pid: int | None = os.getpid()
         self.asked = 0
+        self.later: frozenset[str] = frozenset()
         self.problems = Problems()
         monkeypatch.setattr(state, "STATES", str(self.states))
         monkeypatch.setattr(state, "find_daemon", lambda: self.pid)
@@ -66,7 +68,13 @@ class Host:
             (self.states / name).write_text(f"{value}\n")
 
     def read(self, present: frozenset[str] = BOTH, unit: units.Properties = {}) -> Any:  # noqa: B006
-        return state.state(str(self.conf), "2.2.7", unit, present, self.problems, 1)
+        return state.state(str(self.conf), "2.2.7", unit, self.known(present), self.problems, 1)
+
+    def known(self, present: frozenset[str]) -> Addresses:
+        """Addresses of which a second look finds ``later``, if there is one."""
+        known = Addresses(lambda: self.later or present, self.problems)
+        known.present = present
+        return known
 
     def read_states(self, present: frozenset[str] = BOTH) -> list[str]:
         found = self.read(present)
@@ -117,6 +125,11 @@ def test_the_daemon_is_asked_where_a_record_does_not_fit(
     host.record(a_b=a, c=c)
     assert host.read_states(present) == ["FAULT"]
     assert host.asked == 1
+
+
+def test_who_is_asked_may_have_its_addresses_by_now(host: Host) -> None:
+    host.later = BOTH
+    assert host.read(frozenset())["instances"][0]["held"] == ("192.0.2.100/24",)
 
 
 def test_a_missing_record_or_a_link_is_none(host: Host) -> None:
@@ -181,7 +194,7 @@ def test_the_text_has_no_password(host: Host) -> None:
 def test_nothing_there(host: Host) -> None:
     host.pid = None
     host.conf.unlink()
-    assert state.state(str(host.conf), "", {}, BOTH, host.problems, 1) is None
+    assert state.state(str(host.conf), "", {}, host.known(BOTH), host.problems, 1) is None
     found = host.read()
     assert (found["text"], found["instances"], found["version"]) == ("", [], "2.2.7")
 
