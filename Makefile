@@ -31,7 +31,7 @@ IN_PARALLEL := -q --numprocesses 2 --dist loadfile
 # What is carried to managed hosts, whose Python may be older than the controller's.
 UNITS_OF_HOSTS := tests/unit/plugins/modules tests/unit/plugins/module_utils tests/unit/roles
 
-.PHONY: help venv demo demo-down check lint types units units-slow units-cores units-host images build sanity sanity-cores \
+.PHONY: help venv demo demo-down check lint types units units-slow units-mutations units-cores units-host images build sanity sanity-cores \
 	converge molecule differential differential-short bench test test-long clean
 
 help: ## Show this help
@@ -125,7 +125,10 @@ test: venv ## All that has to pass: half an hour
 		-- images lint types build sanity $(CORES_WHOLE:%=sanity-%)
 
 test-long: venv ## What takes long and says little more, besides `make test`
-	@tools/steps $(SCENARIOS_LONG:%=molecule-%) differential
+	@tools/steps $(SCENARIOS_LONG:%=molecule-%) differential units-mutations
+
+units-mutations: venv
+	MUTATIONS=20000 pytest $(IN_PARALLEL) tests/unit/test_bad_input.py
 
 clean: ## Remove what the commands above left in the checkout
 	rm -rf $(VENV) .venv-cores .build .cache .demo .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -35,7 +35,7 @@ _Reader = Callable[[str, object], object]
 
 _KINDS = {kind.value: kind for kind in CheckKind}
 # The weight of an entry that names none; keepalived's own defaults.
-_DEFAULT_WEIGHT = {CheckKind.FILE: 1, CheckKind.PROCESS: 1}
+_DEFAULT_WEIGHT = {CheckKind.FILE: 1}
 
 
 # --- from data to the model -------------------------------------------------------------------
