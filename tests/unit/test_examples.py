@@ -1,0 +1,131 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The examples of the documentation can be used as they are written."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
+from ansible_collections.mycat.ha.plugins.module_utils.variables import unknown_variables
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/README.md")])
+INVENTORY = "[haproxy]\nlb1\nlb2\n\n[mycat]\nmycat1\n\n[all:vars]\nmycat_ha_vip=192.0.2.100/24\n"
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_OURS = re.compile(r"(mycat_ha|mycat_status|haproxy|keepalived)_\w+")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A code block of a page; ``line`` is that of its first line."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def examples(*languages: str) -> Iterator[Example]:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for block in _BLOCK.finditer(text):
+            if block[1] in languages:
+                yield Example(page, text.count("\n", 0, block.start(2)) + 1, block[1], block[2])
+
+
+def is_play(content: object) -> bool:
+    return isinstance(content, list) and any("hosts" in entry for entry in content)
+
+
+LOADED = [(example, yaml.safe_load(example.text)) for example in examples("yaml")]
+PLAYS = [example for example, content in LOADED if is_play(content)]
+VARIABLES = [
+    pytest.param(content, id=str(example))
+    for example, content in LOADED
+    if isinstance(content, dict) and all(map(_OURS.fullmatch, content))
+]
+# A page in another language has the same ones.
+INVENTORIES = {
+    example.text: str(example) for example in examples("ini") if "[haproxy]" in example.text
+}
+
+
+@pytest.fixture(scope="session")
+def spec() -> dict:
+    """The options of all argument_specs."""
+    files = [ROOT / "meta/argument_specs.yml", *ROOT.glob("roles/*/meta/argument_specs.yml")]
+    loaded = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    return {
+        name: option
+        for one in loaded
+        for name, option in one["argument_specs"]["main"]["options"].items()
+    }
+
+
+def run(command: str, *arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [Path(sys.executable).parent / command, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_plays_have_no_syntax_error(tmp_path):
+    assert PLAYS
+    (tmp_path / "inventory.ini").write_text(INVENTORY, encoding="utf-8")
+    files = []
+    for example in PLAYS:
+        files.append(tmp_path / f"{str(example).replace('/', '.').replace(':', '.line')}.yml")
+        files[-1].write_text(example.text, encoding="utf-8")
+    done = run("ansible-playbook", "--syntax-check", "-i", tmp_path / "inventory.ini", *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inventory", INVENTORIES, ids=INVENTORIES.get)
+def test_inventories_make_clusters(inventory, tmp_path):
+    path = tmp_path / "inventory.ini"
+    path.write_text(inventory, encoding="utf-8")
+    done = run("ansible", "localhost", "-i", path, "-m", "mycat.ha.cluster_members")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("variables", VARIABLES)
+def test_variables_are_known_and_of_their_type(variables, spec):
+    # What the collection's list takes is what the role's takes.
+    if "mycat_ha_vips" in variables:
+        variables = {**variables, "keepalived_vips": variables["mycat_ha_vips"]}
+    refused, warnings = unknown_variables(variables, spec)
+    _settings, wrong = typed(spec, variables)
+    assert (list(map(str, [*refused, *wrong])), warnings) == ([], [])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_is_named_is_there(page):
+    """Playbooks, roles, modules and other plugins; pages that links lead to; paths of the tree."""
+    there = {path.stem for path in (ROOT / "plugins").glob("*/*.py")}
+    there |= {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    there |= {path.name for path in (ROOT / "roles").iterdir()}
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"\bmycat\.ha\.(\w+)", text)) <= there
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    paths = re.findall(
+        r"`((?:bench|docs|molecule|playbooks|plugins|roles|tests|tools)/[^` <*]*)`", text
+    )
+    assert [path for path in paths if not (ROOT / path).exists()] == []
