@@ -118,10 +118,8 @@ class Inventory:
 
     def state(self, host: str) -> dict[str, Any]:
         """What mycat.ha.host_state said last of a host, empty where it was not reached."""
-        looks = [self.kept(host, "__mycat_ha_state")]
-        others = self.task_vars.get("__mycat_ha_others") or {}
-        looks += [one for one in plain(others.get("results") or []) if one.get("item") == host]
-        return next((look for look in looks if look and "files" in look), {})
+        found = self.kept(host, "__mycat_ha_state") or {}
+        return found if "files" in found else {}
 
     def group_names(self) -> tuple[str, str]:
         """The groups of load balancers and of MyCats."""
