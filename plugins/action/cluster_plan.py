@@ -69,6 +69,9 @@ class ActionModule(ActionBase):
             for host in members.hosts
             if not hosts[host].facts and not hosts[host].reachable
         ]
+        if self._task.check_mode and plan.run["changing"]:
+            # Nothing is at risk, so all hosts go at once.
+            plan.run["waves"] = [plan.run["changing"]]
         return {**result, "changed": False, **vars(plan), "missing": unknown}
 
     @staticmethod

@@ -25,8 +25,10 @@ from ansible_collections.mycat.ha.plugins.module_utils.report.judge import (
 from ansible_collections.mycat.ha.plugins.module_utils.report.table import table
 from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import Inventory
 
+DONE = {"start": "started", "reload": "reloaded", "restart": "restarted"}
 OPTIONS = {
     "playbook": {"type": "str", "default": "site"},
+    "changed": {"type": "bool", "default": True},
     "wave": {"type": "list", "elements": "str", "default": []},
     "report": {"type": "path"},
 }
@@ -45,17 +47,14 @@ class Facts:
     marks: dict[str, Any]
     states: dict[str, Any]
     before: dict[str, Any]
-    done: dict[str, Any] | None
+    done: dict[str, list[str]]
     failures: dict[str, Any]
     seen: dict[str, Any]
     started: float
 
 
 def collect(inventory: Inventory) -> Facts:
-    """Read what the run left on all members, without templating anything.
-
-    ``done`` is None where no host has any: then the playbook is one that changes nothing.
-    """
+    """Read what the run left on all members, without templating anything."""
     here = inventory.task_vars["inventory_hostname"]
     run = mapping(inventory.kept(here, "__mycat_ha_run"))
     hosts = list(mapping(run.get("clusters")))
@@ -70,11 +69,22 @@ def collect(inventory: Inventory) -> Facts:
         marks=dict(mapping(run.get("marks"))),
         states={host: inventory.state(host) or None for host in hosts},
         before=of_each("__mycat_ha_before"),
-        done=of_each("__mycat_ha_done") or None,
+        done={host: done_on(inventory, host) for host in hosts},
         failures=of_each("__mycat_ha_failure"),
         seen=of_each("__mycat_ha_seen"),
         started=_seconds(run.get("started")),
     )
+
+
+def done_on(inventory: Inventory, host: str) -> list[str]:
+    """What the roles did on a host, as they registered it."""
+    endpoint = mapping(inventory.kept(host, "__mycat_status_installed"))
+    found = ["mycat_status set up"] if endpoint.get("changed") else []
+    for service, name in (("haproxy", "__haproxy_served"), ("keepalived", "__keepalived_written")):
+        action = mapping(inventory.kept(host, name)).get("action")
+        if action in DONE:
+            found.append(f"{service} {DONE[action]}")
+    return found
 
 
 def broken(facts: Facts, worse: list[dict[str, Any]], wave: list[str]) -> dict[str, list[str]]:
@@ -140,7 +150,13 @@ class ActionModule(ActionBase):
             "seconds": max(0.0, time.time() - facts.started),
         }
         former = judge(facts.expected, facts.before, **run)
-        report = judge(facts.expected, facts.states, before=facts.before, changed=facts.done, **run)
+        report = judge(
+            facts.expected,
+            facts.states,
+            before=facts.before,
+            changed=facts.done if options["changed"] else None,
+            **run,
+        )
         lines = [*(f"FAILED {text}" for text in facts.failures.values()), *table(report)]
         refusal = write_report(report, options["report"]) if options["report"] else ""
         if refusal:

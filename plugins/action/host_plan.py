@@ -11,7 +11,7 @@ from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import plain
 
 
 class ActionModule(ActionBase):
-    """Hands a host its part of the plan; the whole would be templated again and again."""
+    """Hands a host its part of the plan, and saves the files that the part may change."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
@@ -21,4 +21,12 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         hosts = (variables.get("__mycat_ha_plan") or {}).get("hosts") or {}
         part = plain(hosts.get(variables["inventory_hostname"]) or {})
+        if part.get("paths") and not self._task.check_mode:
+            saved = self._execute_module(
+                module_name="mycat.ha.snapshot",
+                module_args={"state": "saved", "paths": part["paths"]},
+                task_vars=variables,
+            )
+            if saved.get("failed") or saved.get("unreachable"):
+                return {**result, **saved}
         return {**result, **part, "changed": False}

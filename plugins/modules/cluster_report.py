@@ -15,9 +15,8 @@ description:
     for each virtual IP whether it serves, where it is, and what is wrong, with what to do about it.
   - Runs on the controller. It reads, for each host of the play, what the run left in its variables.
     These are C(__mycat_ha_run) (with the plan's expectation), C(__mycat_ha_state) and
-    C(__mycat_ha_before) (the host's state now and at the start of the run), C(__mycat_ha_done) (a
-    list of what was done on it), C(__mycat_ha_failure) (what failed on it) and C(__mycat_ha_seen)
-    (of M(mycat.ha.vrrp_probe)).
+    C(__mycat_ha_before) (the host's state now and at the start of the run), C(__mycat_ha_failure)
+    (what failed on it), C(__mycat_ha_seen) (of M(mycat.ha.vrrp_probe)) and what roles registered.
 options:
   playbook:
     description: Name of the playbook that reports.
@@ -28,6 +27,10 @@ options:
       - Path on the controller for the report as JSON; it has to end in C(.json).
       - It is written in check mode, too.
     type: path
+  changed:
+    description: Whether the playbook may change hosts, so that the report says what it changed.
+    type: bool
+    default: true
   wave:
     description: The hosts that were just changed, for RV(broken).
     type: list

@@ -19,6 +19,7 @@ description:
     than O(nofile) and the limit cannot be raised while it runs; and where its main process, which
     answers nobody, kept a listener of a start that failed (HAProxy 2.2 does), and clients of the
     new configuration would reach that one. Starts HAProxy if it does not run.
+  - Has systemd start HAProxy at boot.
   - The diff shows what changes, with every password masked.
 options:
   content:
@@ -110,6 +111,7 @@ complaints:
 
 import errno
 import os
+import re
 import resource
 import socket
 import tempfile
@@ -148,6 +150,11 @@ def read(module, path):
         return module.fail_json(msg=f"dest: {path} cannot be read: {error.strerror}")
 
 
+def without_digest(text):
+    """Return a configuration without the digest, which changes with every other line."""
+    return re.sub(r"^(\s*description) [0-9a-f]{16}$", r"\1 (digest of this file)", text, flags=re.M)
+
+
 def ports(addresses):
     """Return the ports of addresses as /proc/net/tcp writes them."""
     return sorted({port_of(address) for _table, address in addresses})
@@ -165,6 +172,14 @@ class Service:
 
     def runs(self):
         return self.systemctl("is-active", "--quiet", "haproxy")[0] == 0
+
+    def enable(self):
+        """Have HAProxy started at boot; tell whether it was not before."""
+        if self.systemctl("is-enabled", "--quiet", "haproxy")[0] == 0:
+            return False
+        if not self.module.check_mode:
+            self.systemctl("enable", "--quiet", "haproxy")
+        return True
 
     def main_pid(self):
         """Return the process id of the main process, 0 while HAProxy does not run."""
@@ -374,8 +389,8 @@ def main():
     result = {"changed": before != content, "action": "none"}
     if module._diff:
         result["diff"] = {
-            "before": masked(before or ""),
-            "after": masked(content, before or ""),
+            "before": without_digest(masked(before or "")),
+            "after": without_digest(masked(content, before or "")),
             "before_header": dest,
             "after_header": dest,
         }
@@ -388,8 +403,9 @@ def main():
     service = Service(module)
     # Asked also where the file is right: HAProxy was stopped, or a run was cut off.
     loaded = service.info().get("description") == digest
+    enabled = service.enable() if haproxy is not None else False
     if module.check_mode:
-        result["changed"] = result["changed"] or not loaded
+        result["changed"] = result["changed"] or not loaded or enabled
         module.exit_json(**result)
 
     if result["changed"]:
@@ -399,6 +415,7 @@ def main():
     result["changed"] = module.set_fs_attributes_if_different(arguments, result["changed"])
     if not loaded:
         serve(module, service, backup, digest, result)
+    result["changed"] = result["changed"] or enabled
     if backup and module.params["backup"]:
         result["backup_file"] = backup
     elif backup:

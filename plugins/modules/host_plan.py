@@ -9,10 +9,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_plan
-short_description: Hand a host its part of the plan
+short_description: Hand a host its part of the plan, and keep its files
 version_added: 0.2.0
 description:
   - Reads what M(mycat.ha.cluster_plan) returned without templating all of it for each host.
+  - Outside check mode it has M(mycat.ha.snapshot) keep the files that the part may change.
 options: {}
 attributes:
   check_mode:

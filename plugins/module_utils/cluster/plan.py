@@ -46,7 +46,7 @@ def make(request: Request) -> Result:
     """The plan of all clusters."""
     refused = Refusals()
     hosts: dict[str, dict[str, Any]] = {
-        name: {"clusters": [], "changes": [], "paths": [], "units": [], "restarts": []}
+        name: {"clusters": [], "changes": [], "roles": [], "paths": [], "units": [], "restarts": []}
         for members in request.clusters
         for name in members.hosts
     }

@@ -77,21 +77,21 @@ def test_facts_are_read_from_the_members() -> None:
     }
     hosts = {
         "lb1": {"__mycat_ha_state": {"files": {}}, "__mycat_ha_failure": "it broke"},
-        "lb2": {"__mycat_ha_before": {}, "__mycat_ha_done": ["x"]},
+        "lb2": {"__mycat_ha_before": {}, "__haproxy_served": {"action": "reload"}},
         "elsewhere": {"__mycat_ha_state": {"files": {}}},
     }
     facts = collect(Kept(run, hosts))
     assert facts.expected == EXPECTED
     assert facts.states == {"lb1": {"files": {}}, "lb2": None}
     assert facts.before == {"lb2": {}}
-    assert facts.done == {"lb2": ["x"]}
+    assert facts.done == {"lb1": [], "lb2": ["haproxy reloaded"]}
     assert facts.failures == {"lb1": "it broke"}
     assert facts.started == 1000.5
 
 
 def test_without_facts_there_is_nothing_to_judge() -> None:
     facts = collect(Kept(None, {}))
-    assert (facts.expected, facts.states, facts.done) == ({}, {}, None)
+    assert (facts.expected, facts.states, facts.done) == ({}, {}, {})
     assert facts.started == pytest.approx(time.time(), abs=60)
 
 
@@ -195,7 +195,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         },
         "__mycat_ha_before": "{{ given[inventory_hostname] }}",
         "__mycat_ha_state": "{{ given[inventory_hostname] }}",
-        "__mycat_ha_done": "{{ ['haproxy reloaded'] if inventory_hostname == 'lb1' else [] }}",
+        "__haproxy_served": {"action": "{{ 'reload' if inventory_hostname == 'lb1' else 'none' }}"},
     }
     dump = {
         "content": "{{ {'good': good, 'lost': lost, 'ending': ending} | to_json }}",

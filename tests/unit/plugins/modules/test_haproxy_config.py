@@ -47,6 +47,8 @@ case $1 in
 is-active) [ -e loaded ]; exit ;;
 show) cat pid; exit ;;
 reset-failed) exit ;;
+is-enabled) [ ! -e disabled ]; exit ;;
+enable) rm disabled; exit ;;
 esac
 echo "$1" >>done
 [ ! -e masked ] || {{ echo 'Unit haproxy.service is masked.' >&2; exit 1; }}
@@ -98,6 +100,14 @@ class Host:
         """What systemd was asked to do to HAProxy."""
         path = self.directory / "done"
         return path.read_text().split() if path.exists() else []
+
+    @property
+    def starts_at_boot(self) -> bool:
+        return not self.disabled.exists()
+
+    @property
+    def disabled(self) -> Path:
+        return self.directory / "disabled"
 
     @property
     def backups(self) -> list[Path]:
@@ -398,3 +408,14 @@ def test_more_files_than_the_host_gives_are_refused(
 
 def test_a_file_without_a_digest_could_not_be_known_again(host: Host) -> None:
     assert host.run("global\n")["msg"].startswith("content: has no line `description @digest@`")
+
+
+def test_haproxy_starts_at_boot(host: Host) -> None:
+    host.run()
+    host.disabled.touch()
+    assert host.run(_ansible_check_mode=True)["changed"]
+    assert not host.starts_at_boot
+    result = host.run()
+    assert (result["changed"], result["action"]) == (True, "none")
+    assert host.starts_at_boot
+    assert not host.run()["changed"]
