@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Collection, Iterator, Mapping, Sequence
 
 from ..keepalived import cluster as keepalived
-from ..keepalived.change import cluster_wide, restart_required
-from ..keepalived.claims import Claim, claims
+from ..keepalived.change import cluster_wide, restart_required, with_known_secrets
+from ..keepalived.claims import Claim
 from ..readers import RefusalError
 from . import changes
 from .hosts import HostView, answering_port
@@ -177,7 +177,10 @@ def _changes(host: HostView, text: str) -> Iterator[str]:
 def _cluster_wide(host: HostView, plan: keepalived.ClusterPlan) -> bool:
     """Whether the host's new configuration is one that all must get at once."""
     former, text = _former(host), plan.hosts[host.name].text
-    return bool(former and not _is_as(host, text) and cluster_wide(former, text, host.name))
+    if not former or _is_as(host, text):
+        return False
+    digest = host.state["files"][KEEPALIVED_CONF]["sha256"]
+    return bool(cluster_wide(with_known_secrets(former, digest, text), text, host.name))
 
 
 def _restarts(host: HostView, text: str) -> bool:
@@ -197,7 +200,7 @@ def _needs(cluster: Cluster, host: HostView, plan: keepalived.ClusterPlan) -> di
         units=["keepalived.service"],
         further=list(_changes(host, mine.text)),
         claims=[_claim(claim) for claim in mine.claims],
-        watched=[_claim(claim) for claim in claims(mine.text)],
+        watched=[_claim(claim) for claim in mine.watched],
         programs=[dict(program) for program in mine.programs],
         probe=settings["keepalived_probe"],
         port=answering_port(host),

@@ -112,7 +112,8 @@ def _merge(request: Request, entry: dict[str, Any], role: str, needs: dict[str, 
     if needs.pop("restart", False):
         entry["restarts"].append("keepalived.service")
     may_change = host.reachable and role in request.changing
-    needs["ready"] = may_change and not needs["packages"]
+    if may_change and found and not needs["packages"]:
+        entry["roles"].append(role)
     if may_change:
         entry["changes"] += [change for change in found if change not in entry["changes"]]
         if found and needs.get("settled_after"):
