@@ -139,7 +139,9 @@ class Bed:
     def _start_standin(self) -> None:
         for folder in ("bin", "lib", "conf", "logs"):
             (self.path / folder).mkdir()
-        for name in ("bin/mycat", "bin/wrapper-linux-x86-64", "lib/mycat_standin.py"):
+        programs = ("bin/mycat", "bin/wrapper-linux-x86-64")
+        modules = ("lib/mycat_standin.py", "lib/standin_protocol.py")
+        for name in (*programs, *modules):
             shutil.copy(STANDIN / Path(name).name, self.path / name)
             (self.path / name).chmod(0o755)
         settings = {

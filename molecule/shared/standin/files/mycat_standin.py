@@ -8,13 +8,13 @@
 answers itself are answered here; every other command is relayed, packet by packet, to the
 MariaDB behind it, over one backend session per client session. Settings and faults are in
 ``HOME/conf/standin.json`` (``DEFAULTS`` below); the file is read again when it changes, so a fault
-can be switched on while the server runs.
+can be switched on while the server runs. Each login leaves two lines in ``HOME/logs/mycat.log``.
+Times and texts are those of MyCat 1.6.7.6, except where a setting says otherwise.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import re
@@ -23,6 +23,36 @@ import struct
 import sys
 import time
 
+from standin_protocol import (
+    AUTOCOMMIT,
+    CAPABILITIES,
+    COM_INIT_DB,
+    COM_PING,
+    COM_PROCESS_KILL,
+    COM_QUERY,
+    COM_QUIT,
+    COM_STATISTICS,
+    CONNECT_WITH_DB,
+    ER_ACCESS_DENIED,
+    ER_BAD_DB,
+    ER_NO_DATASOURCE,
+    ER_NO_SCHEMA,
+    ER_REFUSED,
+    ER_SHUTDOWN,
+    ER_UNKNOWN_COMMAND,
+    ER_YES,
+    NATIVE,
+    PLUGIN_AUTH,
+    UTF8,
+    Backend,
+    error,
+    ok,
+    packet,
+    read_packet,
+    result_set,
+    scramble,
+)
+
 DEFAULTS = {
     "bind": "0.0.0.0",  # noqa: S104 - a database listens
     "sql_port": 8066,
@@ -30,6 +60,11 @@ DEFAULTS = {
     "user": "mycat",
     "password": "mycat-demo",
     "schemas": ["TESTDB"],
+    # Whether a client that names no schema gets the first; else 3000 for whatever has a table.
+    "default_schema": True,
+    # Addresses that server.xml's firewall lets in (null: all), and whether it allows ``show``.
+    "whitehost": None,
+    "show_allowed": True,
     "version": "5.6.29-mycat-1.6.7.6-release-20220524173810",
     # Stock settings announce mysql_native_password in the greeting, the code default does not.
     "announce_plugin": True,
@@ -37,34 +72,39 @@ DEFAULTS = {
     "backend_socket": "/run/mysqld/mysqld.sock",
     "backend_port": 3306,  # what `show @@heartbeat` calls it
     "heartbeat_period": 10.0,
+    # The JVM's, before it opens the ports.
+    "boot_seconds": 0.6,
     # Between opening the ports and having initialised the data hosts.
     "init_seconds": 0.0,
+    # From being told to stop to the end of the sessions, and from there to its own end.
+    "stop_seconds": [1.2, 0.8],
+    # Threads that serve the clients. Where the database was not there at the start, each statement
+    # for it tries to initialise it again, on its thread: some fail at once, the later ones wait.
+    "reactors": 2,
+    "quick_failures": 20,
+    "reactor_wait": 60.0,
+    # A number that changes stops the whole server once for so many seconds.
+    "pause": 0.0,
     # Delay of every answer to a statement, in seconds.
     "query_delay": 0.0,
     # One of FAULTS, or null.
     "fault": None,
 }
-FAULTS = ("no-greeting", "silent-after-greeting", "silent-after-login", "refuse-start")
+FAULTS = (
+    "no-greeting",
+    "silent-after-greeting",
+    "silent-after-login",
+    "refuse-start",
+    "no-acceptor",  # as an OutOfMemoryError leaves it: the port connects, until a restart
+)
 
-(LONG_PASSWORD, FOUND_ROWS, LONG_FLAG, CONNECT_WITH_DB) = (0x1, 0x2, 0x4, 0x8)
-(ODBC, IGNORE_SPACE, PROTOCOL_41, INTERACTIVE) = (0x40, 0x100, 0x200, 0x400)
-(IGNORE_SIGPIPE, TRANSACTIONS, SECURE_CONNECTION) = (0x1000, 0x2000, 0x8000)
-(MULTI_STATEMENTS, MULTI_RESULTS, PLUGIN_AUTH) = (0x10000, 0x20000, 0x80000)
-CAPABILITIES = LONG_PASSWORD | FOUND_ROWS | LONG_FLAG | CONNECT_WITH_DB | ODBC | IGNORE_SPACE
-CAPABILITIES |= PROTOCOL_41 | INTERACTIVE | IGNORE_SIGPIPE | TRANSACTIONS | SECURE_CONNECTION
-CAPABILITIES |= MULTI_STATEMENTS | MULTI_RESULTS
-COM_QUIT, COM_INIT_DB, COM_QUERY, COM_PING = 0x01, 0x02, 0x03, 0x0E
-UTF8 = 33
-AUTOCOMMIT = 2
-AUTH_TIMEOUT = 15.0
-NATIVE = b"mysql_native_password"
+AUTH_TIMEOUT = 15.3
+LAST_ACCEPT = 0.3  # seconds for which a server that stops accepts, and never greets
+RETRIES = 3  # failed heartbeats that turn RS_CODE
 
-ER_YES = (1003, b"HY000")
-ER_ACCESS_DENIED = (1045, b"28000")
-ER_UNKNOWN_COMMAND = (1047, b"08S01")
-ER_BAD_DB = (1049, b"42000")
-ER_SHUTDOWN = (1053, b"HY000")
-ER_NO_DATASOURCE = (1184, b"HY000")
+# What names a table, and so needs a schema.
+WITH_TABLE = re.compile(r"(insert|update|delete|replace|show (full )?tables|.* from (?!dual\b))")
+SALT = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Settings:
@@ -94,105 +134,49 @@ class Settings:
         return self._values[name]
 
 
-def scramble(password, salt):
-    """Native password login: SHA1(password) XOR SHA1(salt + SHA1(SHA1(password)))."""
-    if not password:
-        return b""
-    once = hashlib.sha1(password.encode()).digest()  # noqa: S324 - the protocol's
-    twice = hashlib.sha1(once).digest()  # noqa: S324
-    mask = hashlib.sha1(salt + twice).digest()  # noqa: S324
-    return bytes(a ^ b for a, b in zip(once, mask))
+class Heartbeat:
+    """What ``show @@heartbeat`` says of the one data host."""
 
+    def __init__(self):
+        self.code, self.retry, self.checking = 1, 0, False
+        self.answered = 0.0  # the year 1970 until there was an answer
 
-def packet(sequence, payload):
-    return struct.pack("<I", len(payload))[:3] + bytes([sequence & 0xFF]) + payload
-
-
-def text(value):
-    """A length-encoded string; None is NULL."""
-    if value is None:
-        return b"\xfb"
-    data = str(value).encode()
-    if len(data) < 251:
-        return bytes([len(data)]) + data
-    return b"\xfc" + struct.pack("<H", len(data)) + data
-
-
-def ok(sequence=1, affected=0):
-    return packet(sequence, struct.pack("<BBBHH", 0, affected, 0, AUTOCOMMIT, 0))
-
-
-def error(code, message, sequence=1):
-    number, state = code
-    return packet(sequence, b"\xff" + struct.pack("<H", number) + b"#" + state + message.encode())
-
-
-def result_set(columns, rows):
-    """One text result set, ended by EOF packets: CLIENT_DEPRECATE_EOF is never offered."""
-    payloads = [bytes([len(columns)])]
-    for name in columns:
-        names = text("def") + text("") * 3 + text(name) + text("")
-        payloads.append(names + struct.pack("<BHIBHBH", 0x0C, UTF8, 1024, 0xFD, 0, 0, 0))
-    eof = b"\xfe" + struct.pack("<HH", 0, AUTOCOMMIT)
-    payloads.append(eof)
-    payloads.extend(b"".join(text(value) for value in row) for row in rows)
-    payloads.append(eof)
-    return b"".join(packet(number, payload) for number, payload in enumerate(payloads, 1))
-
-
-async def read_packet(reader):
-    header = await reader.readexactly(4)
-    length = header[0] | header[1] << 8 | header[2] << 16
-    return header[3], header + await reader.readexactly(length)
-
-
-class Backend:
-    """One session on the database behind."""
-
-    def __init__(self, reader, writer):
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def login(cls, settings, capabilities, charset, database):
-        """Raise OSError with the server's words when it does not let us in."""
-        if settings.backend_socket is None:
-            raise ConnectionRefusedError("no database behind")
-        reader, writer = await asyncio.open_unix_connection(settings.backend_socket)
+    async def beat(self, settings):
+        self.checking = True
         try:
-            _, data = await read_packet(reader)
-            body = data[4:]
-            if body[0] != 10:
-                raise ConnectionError(body[3:].decode("utf-8", "replace"))
-            at = body.index(b"\0", 1) + 5
-            salt = body[at : at + 8] + body[at + 27 : at + 39]
-            capabilities = capabilities & CAPABILITIES | PLUGIN_AUTH | SECURE_CONNECTION
-            capabilities = capabilities & ~CONNECT_WITH_DB | (CONNECT_WITH_DB if database else 0)
-            token = scramble(settings.password, salt)
-            response = [
-                struct.pack("<IIB23x", capabilities, 1 << 24, charset),
-                settings.user.encode() + b"\0",
-                bytes([len(token)]) + token,
-                database.encode() + b"\0" if database else b"",
-                NATIVE + b"\0",
-            ]
-            writer.write(packet(1, b"".join(response)))
-            sequence, data = await read_packet(reader)
-            if data[4] == 0xFE:  # the account's plugin is another one: asked to start over
-                plugin, _, salt = data[5:].partition(b"\0")
-                if plugin != NATIVE:
-                    raise ConnectionError(f"database wants {plugin!r}")
-                writer.write(packet(sequence + 1, scramble(settings.password, salt[:20])))
-                _, data = await read_packet(reader)
-            if data[4] != 0:
-                raise ConnectionError(data[7:].decode("utf-8", "replace"))
-        except BaseException:
-            writer.close()
-            raise
-        return cls(reader, writer)
+            backend = await Backend.login(settings, CAPABILITIES, UTF8, None)
+        except (OSError, asyncio.IncompleteReadError):
+            self.retry += 1
+            if self.retry == RETRIES:
+                self.code, self.retry = -1, 0
+        else:
+            backend.close()
+            self.code, self.retry = 1, 0
+        self.checking, self.answered = False, time.time()
 
-    def close(self):
-        self.writer.write(packet(0, bytes([COM_QUIT])))
-        self.writer.close()
+
+class Reactors:
+    """The threads that serve the clients; a session is on one of them for its life."""
+
+    def __init__(self, settings):
+        self._settings = settings
+        self._busy_until = [0.0] * settings.reactors
+
+    def of(self, connection):
+        return connection % len(self._busy_until)
+
+    async def free(self, number):
+        while time.monotonic() < self._busy_until[number]:
+            await asyncio.sleep(0.02)
+
+    async def wait(self, number):
+        """Hold the thread. Returns whether no other was held meanwhile."""
+        seconds = self._settings.reactor_wait
+        started = time.monotonic()
+        self._busy_until[number] = started + seconds
+        await asyncio.sleep(seconds)
+        others = self._busy_until[:number] + self._busy_until[number + 1 :]
+        return not others or max(others) < started
 
 
 class Server:
@@ -201,39 +185,101 @@ class Server:
     def __init__(self, home):
         self.settings = Settings(os.path.join(home, "conf/standin.json"))
         self.online = True
-        self.initialised = False
+        self.stopping = False
+        self.initialised = False  # as far as MyCat gets before the first statement
+        self.reached = False  # the database, once
+        self.failures = 0
         self.started = time.time()
-        self.heartbeat = 0  # RS_CODE: 0 init, 1 ok, -1 error
+        self.heartbeat = Heartbeat()
+        self.reactors = Reactors(self.settings)
+        self.sessions = set()
         self.connections = 0
+        self._listeners = []
+        self._tasks = set()  # or they could be collected while they run
+        self._log = open(os.path.join(home, "logs/mycat.log"), "a", buffering=1)  # noqa: SIM115
 
     async def run(self):
         settings = self.settings
         if settings.fault == "refuse-start":
             sys.exit("fault refuse-start is set")
+        await asyncio.sleep(settings.boot_seconds)
         for port, session in (
             (settings.manager_port, ManagerSession),
             (settings.sql_port, SqlSession),
         ):
-            await asyncio.start_server(
+            listener = await asyncio.start_server(
                 lambda reader, writer, session=session: session(self, reader, writer).serve(),
                 settings.bind,
                 port,
-                backlog=1024,
+                backlog=100,
             )
+            self._listeners.append(listener)
+        self._start(self._suffer())
         await asyncio.sleep(settings.init_seconds)
         self.initialised = True
+        self.reached = await self._reach()
         while True:
-            await self.beat()
+            if not self.heartbeat.checking:
+                self._start(self.heartbeat.beat(settings))
             await asyncio.sleep(settings.heartbeat_period)
 
-    async def beat(self):
+    def _start(self, coroutine):
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reach(self):
         try:
-            backend = await Backend.login(self.settings, CAPABILITIES, UTF8, None)
+            (await Backend.login(self.settings, CAPABILITIES, UTF8, None)).close()
         except (OSError, asyncio.IncompleteReadError):
-            self.heartbeat = -1
-        else:
-            backend.close()
-            self.heartbeat = 1
+            return False
+        return True
+
+    async def require_database(self, reactor):
+        """Raise ConnectionRefusedError while a database that was not there at the start is not."""
+        if not self.initialised:
+            raise ConnectionRefusedError
+        if self.reached:
+            return
+        self.failures += 1
+        if self.failures > self.settings.quick_failures:
+            alone = await self.reactors.wait(reactor)
+            self.reached = self.reached or (alone and await self._reach())
+        elif await self._reach():
+            self.reached = True
+        if not self.reached:
+            raise ConnectionRefusedError
+
+    async def _suffer(self):
+        """The faults that are of the server and not of a session."""
+        paused = self.settings.pause
+        while True:
+            if self.settings.pause != paused:
+                paused = self.settings.pause
+                time.sleep(paused)  # of the whole server
+            if self.settings.fault == "no-acceptor":
+                for listener in self._listeners:
+                    for end in listener.sockets:
+                        asyncio.get_running_loop().remove_reader(end.fileno())
+                return
+            await asyncio.sleep(0.02)
+
+    async def stop(self):
+        self.stopping = True
+        until_cut, until_end = self.settings.stop_seconds
+        await asyncio.sleep(min(LAST_ACCEPT, until_cut))
+        for listener in self._listeners:
+            listener.close()
+        await asyncio.sleep(max(0.0, until_cut - LAST_ACCEPT))
+        for session in list(self.sessions):
+            session.writer.transport.abort()
+        await asyncio.sleep(until_end)
+        os._exit(0)
+
+    def log(self, session, line):
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now)) + f".{now % 1 * 1000:03.0f}"
+        self._log.write(f"{stamp}  INFO [$_NIOREACTOR-{session.reactor}-RW] {line}\n")
 
 
 class Session:
@@ -242,14 +288,22 @@ class Session:
     def __init__(self, server, reader, writer):
         self.server, self.settings = server, server.settings
         self.reader, self.writer = reader, writer
+        self.host = writer.get_extra_info("peername")[0]
         self.database = None
+        self.user = None  # once it has logged in
+        self.started = time.time()
+        server.connections += 1
+        self.number = server.connections
+        self.reactor = server.reactors.of(self.number)
         self.capabilities = CAPABILITIES
         self.charset = UTF8
 
     async def serve(self):
         try:
+            self.server.sessions.add(self)
+            await self.server.reactors.free(self.reactor)
             fault = self.settings.fault
-            if fault == "no-greeting":
+            if fault == "no-greeting" or self.server.stopping:
                 await self.stay_silent()
             elif await asyncio.wait_for(self.login(fault), AUTH_TIMEOUT):
                 await self.commands()
@@ -259,7 +313,21 @@ class Session:
             self.finish()
 
     def finish(self):
+        self.server.sessions.discard(self)
+        if self.user:
+            self.server.log(
+                self,
+                "(io.mycat.net.AbstractConnection.close(AbstractConnection.java:531)) - "
+                f"close connection,reason:quit cmd ,{self}",
+            )
         self.writer.close()
+
+    def __str__(self):
+        return (
+            f"{self.kind} [id={self.number}, schema={self.database}, host={self.host}, "
+            f"user={self.user},txIsolation=3, autocommit=true, schema={self.database}, "
+            "executeSql=null]"
+        )
 
     async def stay_silent(self):
         while await self.reader.read(4096):
@@ -268,15 +336,13 @@ class Session:
 
     async def login(self, fault):
         settings = self.settings
-        self.server.connections += 1
-        # No NUL and no "$" in a salt; urandom's bytes are mapped to printable ones.
-        salt = bytes(0x30 + byte % 0x4A for byte in os.urandom(20))
+        salt = bytes(SALT[byte % len(SALT)] for byte in os.urandom(20))
         plugin = settings.announce_plugin
         offered = CAPABILITIES | (PLUGIN_AUTH if plugin else 0)
         low, high = offered & 0xFFFF, offered >> 16
         greeting = [
             b"\x0a" + settings.version.encode() + b"\0",
-            struct.pack("<I", self.server.connections & 0xFFFFFFFF),
+            struct.pack("<I", self.number & 0xFFFFFFFF),
             salt[:8] + b"\0",
             struct.pack("<HBHHB10x", low, UTF8, AUTOCOMMIT, high, len(salt) + 1),
             salt[8:] + b"\0",
@@ -291,23 +357,33 @@ class Session:
         token, rest = rest[1 : 1 + rest[0]], rest[1 + rest[0] :]
         if self.capabilities & CONNECT_WITH_DB:
             self.database = rest.partition(b"\0")[0].decode("utf-8", "replace") or None
-        if user != settings.user.encode() or token != scramble(settings.password, salt):
-            host = self.writer.get_extra_info("peername")[0]
-            name = user.decode("utf-8", "replace")
-            message = f"Access denied for user '{name}' with host '{host}'"
+        denied = ""
+        if user != settings.user.encode() or self.host not in (settings.whitehost or [self.host]):
+            denied = f" with host '{self.host}'"
+        elif token != scramble(settings.password, salt):
+            denied = ", because password is error "
+        if denied:
+            message = f"Access denied for user '{user.decode('utf-8', 'replace')}'{denied}"
             self.writer.write(error(ER_ACCESS_DENIED, message, sequence + 1))
-            return False
+            await self.stay_silent()  # MyCat does not close, the timeout does
         if self.database is not None and self.database not in settings.schemas:
             self.writer.write(error(ER_BAD_DB, f"Unknown database '{self.database}'", sequence + 1))
             return False
+        self.user = settings.user
+        self.server.log(
+            self,
+            "(io.mycat.net.handler.FrontendAuthenticator.success(FrontendAuthenticator.java:241))"
+            f" - {self}'{self.user}' login success",
+        )
         self.writer.write(ok(sequence + 1))
         return True
 
     async def commands(self):
         while True:
             _, data = await read_packet(self.reader)
+            await self.server.reactors.free(self.reactor)
             command = data[4]
-            if command == COM_QUIT:
+            if command in (COM_QUIT, COM_PROCESS_KILL):
                 return
             if self.settings.fault in ("silent-after-greeting", "silent-after-login"):
                 await self.stay_silent()
@@ -317,6 +393,8 @@ class Session:
                 self.writer.write(self.when_online(ok()))
             elif command == COM_INIT_DB:
                 await self.init_db(data)
+            elif command == COM_STATISTICS:
+                self.writer.write(error(ER_UNKNOWN_COMMAND, "Unknown command"))
             elif command == COM_QUERY:
                 statement = data[5:].decode("utf-8", "replace").strip().rstrip(";").rstrip()
                 await self.query(re.sub(r"\s+", " ", statement.lower()), data)
@@ -343,11 +421,12 @@ class Session:
 class SqlSession(Session):
     """Port 8066: what MyCat answers itself, and a relay for the rest."""
 
+    kind = "ServerConnection"
+
     def __init__(self, server, reader, writer):
         super().__init__(server, reader, writer)
         self.backend = None
         self.pump = None
-        self.user_host = f"{self.settings.user}@{writer.get_extra_info('peername')[0]}"
 
     def finish(self):
         if self.pump:
@@ -357,17 +436,35 @@ class SqlSession(Session):
         super().finish()
 
     async def query(self, statement, data):
-        if statement == "show mycat_status":
+        own = {
+            "select 1": ("1", "1"),
+            "select version()": ("VERSION()", self.settings.version),
+            "select database()": ("DATABASE()", self.database),
+            "select @@version_comment": ("@@VERSION_COMMENT", "MyCat Server (OpenCloudDB)"),
+        }
+        if statement.startswith("show") and not self.settings.show_allowed:
+            message = f"The statement is unsafe SQL, reject for user '{self.user}'"
+            self.writer.write(error(ER_REFUSED, message))
+        elif statement == "show mycat_status":
             self.writer.write(self.when_online(result_set(["STATUS"], [["ON"]])))
         elif statement == "select user()":
-            self.writer.write(self.when_online(result_set(["USER()"], [[self.user_host]])))
-        elif statement == "select 1":
-            self.writer.write(result_set(["1"], [["1"]]))
-        elif statement.startswith("select @@version_comment"):
-            comment = "MyCat Server (OpenCloudDB)"
-            self.writer.write(result_set(["@@version_comment"], [[comment]]))
+            host = f"{self.user}@{self.host}"
+            self.writer.write(self.when_online(result_set(["USER()"], [[host]])))
+        elif statement in ("show databases", "show schemas"):
+            rows = [[schema] for schema in self.settings.schemas]
+            self.writer.write(result_set(["DATABASE"], rows))
+        elif statement.partition(" limit")[0] in own:
+            column, value = own[statement.partition(" limit")[0]]
+            self.writer.write(result_set([column], [[value]]))
+        elif WITH_TABLE.match(statement) and not self.schema:
+            self.writer.write(error(ER_NO_SCHEMA, "No MyCAT Database selected"))
         else:
             await self.relay(data)
+
+    @property
+    def schema(self):
+        settings = self.settings
+        return self.database or (settings.schemas[0] if settings.default_schema else None)
 
     async def init_db(self, data):
         database = data[5:].decode("utf-8", "replace")
@@ -391,10 +488,9 @@ class SqlSession(Session):
 
     async def connect(self):
         try:
-            if not self.server.initialised:
-                raise ConnectionRefusedError
+            await self.server.require_database(self.reactor)
             self.backend = await Backend.login(
-                self.settings, self.capabilities, self.charset, self.database
+                self.settings, self.capabilities, self.charset, self.schema
             )
         except (OSError, asyncio.IncompleteReadError):
             self.writer.write(error(ER_NO_DATASOURCE, "Invalid DataSource:0"))
@@ -419,6 +515,8 @@ class SqlSession(Session):
 class ManagerSession(Session):
     """Port 9066: the same users as 8066 and, as in MyCat, no further check."""
 
+    kind = "ManagerConnection"
+
     async def init_db(self, _data):
         self.writer.write(ok())
 
@@ -426,40 +524,83 @@ class ManagerSession(Session):
         self.writer.write(error(ER_UNKNOWN_COMMAND, "Unknown command"))
 
     async def query(self, statement, _data):
-        server, settings = self.server, self.settings
-        if statement == "show @@server":
-            uptime = f"{time.time() - server.started:.0f}s"
-            status = "ON" if server.online else "OFF"
-            columns = ["UPTIME", "USED_MEMORY", "TOTAL_MEMORY", "MAX_MEMORY"]
-            columns += ["RELOAD_TIME", "ROLLBACK_TIME", "CHARSET", "STATUS"]
-            row = [uptime, 0, 0, 0, int(server.started * 1000), -1, "utf8", status]
-            self.writer.write(result_set(columns, [row]))
-        elif statement == "show @@heartbeat":
-            columns = ["NAME", "TYPE", "HOST", "PORT", "RS_CODE", "RETRY", "STATUS", "TIMEOUT"]
-            columns += ["EXECUTE_TIME", "LAST_ACTIVE_TIME", "STOP"]
-            now = time.strftime("%Y-%m-%d %H:%M:%S")
-            row = ["hostM1", "mysql", "127.0.0.1", settings.backend_port, server.heartbeat]
-            row += [0, "idle", 0, "0,0,0", now, "false"]
-            self.writer.write(result_set(columns, [row]))
+        shown = {
+            "show @@server": self.show_server,
+            "show @@heartbeat": self.show_heartbeat,
+            "show @@version": self.show_version,
+            "show @@connection": self.show_connection,
+            "show @@datasource": self.show_datasource,
+            "show @@help": self.show_help,
+        }
+        if statement in shown:
+            self.writer.write(result_set(*shown[statement]()))
         elif statement in ("offline", "online"):
-            server.online = statement == "online"
+            self.server.online = statement == "online"
             self.writer.write(ok(affected=1))
         else:
             self.writer.write(error(ER_YES, "Unsupported statement"))
 
+    def show_server(self):
+        server = self.server
+        columns = ["UPTIME", "USED_MEMORY", "TOTAL_MEMORY", "MAX_MEMORY"]
+        columns += ["RELOAD_TIME", "ROLLBACK_TIME", "CHARSET", "STATUS"]
+        uptime = f"{time.time() - server.started:.0f}s"
+        status = "ON" if server.online else "OFF"
+        return columns, [[uptime, 0, 0, 0, int(server.started * 1000), -1, "utf8", status]]
+
+    def show_heartbeat(self):
+        beat = self.server.heartbeat
+        columns = ["NAME", "TYPE", "HOST", "PORT", "RS_CODE", "RETRY", "STATUS", "TIMEOUT"]
+        columns += ["EXECUTE_TIME", "LAST_ACTIVE_TIME", "STOP"]
+        status = "checking" if beat.checking else "idle"
+        answered = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(beat.answered))
+        row = ["hostM1", "mysql", "127.0.0.1", self.settings.backend_port, beat.code, beat.retry]
+        return columns, [[*row, status, 30000, "1,1,1", answered, "false"]]
+
+    def show_version(self):
+        return ["VERSION"], [[self.settings.version]]
+
+    def show_connection(self):
+        columns = ["PROCESSOR", "ID", "HOST", "PORT", "LOCAL_PORT", "USER", "SCHEMA", "CHARSET"]
+        columns += ["NET_IN", "NET_OUT", "ALIVE_TIME(S)", "RECV_BUFFER", "SEND_QUEUE"]
+        columns += ["txlevel", "autocommit"]
+        rows = []
+        for one in sorted(self.server.sessions, key=lambda session: session.number):
+            port, local = (one.writer.get_extra_info(n)[1] for n in ("peername", "sockname"))
+            row = [f"Processor{one.reactor}", one.number, one.host, port, local, one.user]
+            row += [one.database, f"utf8:{one.charset}", 0, 0, int(time.time() - one.started)]
+            rows.append([*row, 4096, 0, 3, "true"])
+        return columns, rows
+
+    def show_datasource(self):
+        columns = ["DATANODE", "NAME", "TYPE", "HOST", "PORT", "W/R", "ACTIVE", "IDLE", "SIZE"]
+        columns += ["EXECUTE", "READ_LOAD", "WRITE_LOAD"]
+        active = sum(getattr(one, "backend", None) is not None for one in self.server.sessions)
+        row = ["dn1", "hostM1", "mysql", "127.0.0.1", self.settings.backend_port, "W"]
+        return columns, [[*row, active, 0, 1000, 0, 0, 0]]
+
+    def show_help(self):
+        return ["STATEMENT", "DESCRIPTION"], [
+            ["show @@version", "Report Mycat Server version"],
+            ["show @@server", "Report server status"],
+            ["show @@datasource", "Report dataSources"],
+            ["show @@connection", "Report connection status"],
+            ["show @@heartbeat", "Report heartbeat status"],
+            ["offline", "Change MyCat status to OFF"],
+            ["online", "Change MyCat status to ON"],
+        ]
+
 
 async def serve(home):
+    with open("/proc/self/comm", "w", encoding="ascii") as name:
+        name.write("java")
     loop = asyncio.get_running_loop()
-    server = asyncio.ensure_future(Server(home).run())
+    server = Server(home)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.cancel)
+        loop.add_signal_handler(number, lambda: asyncio.ensure_future(server.stop()))
     if not sys.stdin.isatty():  # the wrapper's end of this pipe closes when the wrapper dies
-        loop.add_reader(sys.stdin.fileno(), server.cancel)
-    try:
-        await server
-    except asyncio.CancelledError:
-        # Cut every client at once, as the JVM's end does.
-        os._exit(0)
+        loop.add_reader(sys.stdin.fileno(), os._exit, 0)
+    await server.run()
 
 
 if __name__ == "__main__":

@@ -235,7 +235,7 @@ class StandIn:
         self.path.chmod(0o755)
         for folder, names in {
             "bin": ("mycat", "wrapper-linux-x86-64"),
-            "lib": ("mycat_standin.py",),
+            "lib": ("mycat_standin.py", "standin_protocol.py"),
             "conf": (),
             "logs": (),
         }.items():
@@ -256,6 +256,8 @@ class StandIn:
             "sql_port": self.sql_port,
             "manager_port": self.manager_port,
             "backend_socket": None,
+            "boot_seconds": 0,
+            "stop_seconds": [0, 0],
         }
         values.update(changes)
         path = self.path / "conf/new"

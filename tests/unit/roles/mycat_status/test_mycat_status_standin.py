@@ -1,16 +1,21 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: S106, S107 - the passwords are the stand-in's own
+# ruff: noqa: S107 - the passwords are the stand-in's own
 """The stand-in says what the real MyCat's control script and ports say, word for word."""
 
 from __future__ import annotations
 
 import os
-import re
+import signal
+import socket
+import struct
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
+from conftest import wait_until
 
 
 def connect(program, port, user="mycat", password="mycat-demo"):
@@ -86,7 +91,10 @@ def test_what_mycat_answers_itself(program, standin):
 def test_the_manager(program, standin):
     with connect(program, standin.manager_port) as manager:
         assert manager.query("show @@server")[0]["STATUS"] == "ON"
-        assert manager.query("show @@heartbeat")[0]["RS_CODE"] == "-1"
+        assert manager.query("show @@version")[0]["VERSION"].startswith("5.6.29-mycat-")
+        assert manager.query("show @@datasource")[0]["NAME"] == "hostM1"
+        assert manager.query("show @@connection")[-1]["USER"] == "mycat"
+        assert {"STATEMENT", "DESCRIPTION"} == set(manager.query("show @@help")[0])
         assert manager.query("offline") == []
         assert manager.query("show @@server")[0]["STATUS"] == "OFF"
         with connect(program, standin.sql_port) as mysql:
@@ -98,7 +106,184 @@ def test_the_manager(program, standin):
             manager.query("select 1")
 
 
-def test_a_wrong_password(program, standin):
-    denied = re.escape("error 1045 Access denied for user 'mycat' with host '127.0.0.1'")
-    with pytest.raises(program.CheckFailed, match=denied):
-        connect(program, standin.sql_port, password="wrong")
+@pytest.mark.parametrize(
+    ("user", "password", "settings", "denied"),
+    [
+        ("mycat", "wrong", {}, "', because password is error "),
+        ("other", "mycat-demo", {}, "' with host '127.0.0.1'"),
+        ("mycat", "mycat-demo", {"whitehost": ["192.0.2.1"]}, "' with host '127.0.0.1'"),
+    ],
+    ids=["password", "user", "whitehost"],
+)
+def test_a_login_that_is_denied(program, standin, changed, user, password, settings, denied):
+    changed(**settings)
+    with program.MySQL("127.0.0.1", standin.sql_port, program.Deadline(5)) as mysql:
+        mysql.greet("-mycat-")
+        with pytest.raises(program.MySQLError) as caught:
+            mysql.login(user, password)
+        assert caught.value.number == 1045
+        assert caught.value.message == f"Access denied for user '{user}{denied}"
+        mysql.deadline = program.Deadline(0.2)
+        with pytest.raises(program.CheckFailed, match="no answer"):
+            mysql._receive()  # not closed before the timeout of logins
+
+
+@pytest.fixture
+def changed(standin):
+    """Changes settings of the stand-in for one test."""
+    yield standin.settings
+    standin.settings()
+
+
+def test_a_firewall_that_refuses_show(program, standin, changed):
+    changed(show_allowed=False)
+    with connect(program, standin.sql_port) as mysql:
+        with pytest.raises(program.CheckFailed, match="error 3012 The statement is unsafe SQL"):
+            mysql.query("show mycat_status")
+        assert mysql.query("select 1") == [{"1": "1"}]
+
+
+def test_a_client_without_a_schema(program, standin, changed):
+    changed(default_schema=False)
+    with connect(program, standin.sql_port) as mysql:
+        with pytest.raises(program.CheckFailed, match="error 3000 No MyCAT Database selected"):
+            mysql.query("select * from t")
+        with pytest.raises(program.CheckFailed, match="error 1184 "):
+            mysql.query("select now()")
+        assert mysql.query("show databases") == [{"DATABASE": "TESTDB"}]
+        assert mysql.query("select database()") == [{"DATABASE()": None}]
+
+
+def greeting(standin):
+    with socket.create_connection(("127.0.0.1", standin.sql_port), 5) as client:
+        return client.recv(4096)[4:]
+
+
+def test_the_greeting(standin):
+    _version, _zero, rest = greeting(standin).partition(b"\0")
+    low, high = struct.unpack_from("<H3xH", rest, 13)
+    assert low | high << 16 == 0xAB7CF
+    salt = rest[4:12] + rest[31:43]
+    assert salt.isalnum()
+    assert rest.endswith(b"mysql_native_password\0")
+
+
+def test_every_error_has_one_sqlstate(program, standin):
+    with connect(program, standin.sql_port) as mysql:
+        mysql._send(0, b"\x09")  # COM_STATISTICS
+        assert mysql.socket.recv(4096)[4:] == b"\xff\x17\x04#HY000Unknown command"
+        mysql._send(0, b"\x0c\1\0\0\0")  # COM_PROCESS_KILL
+        assert mysql.socket.recv(4096) == b""
+
+
+def test_names_of_its_processes(standin):
+    for pid, name in ((standin.pid(), "wrapper-linux-x"), (standin.child(), "java")):
+        assert Path(f"/proc/{pid}/comm").read_text() == f"{name}\n"
+
+
+def test_a_login_leaves_two_lines_and_a_query_none(program, standin):
+    log = standin.path / "logs/mycat.log"
+    before = len(log.read_text().splitlines())
+    with connect(program, standin.sql_port) as mysql:
+        for _ in range(10):
+            mysql.query("show mycat_status")
+        mysql.quit()
+    wait_until(lambda: len(log.read_text().splitlines()) == before + 2)
+    login, close = log.read_text().splitlines()[-2:]
+    assert login.endswith("'mycat' login success")
+    assert "close connection,reason:quit cmd ," in close
+
+
+def test_greetings_alone_leave_no_line(standin):
+    log = standin.path / "logs/mycat.log"
+    before = log.read_text()
+    for _ in range(5):
+        greeting(standin)
+    assert log.read_text() == before
+
+
+# Faults
+
+
+@pytest.fixture
+def started(stopped):
+    """Starts a stand-in of one test, with settings."""
+
+    def start(**settings):
+        stopped.settings(**settings)
+        stopped.start()
+        return stopped
+
+    yield start
+    stopped.kill()
+
+
+def test_the_heartbeat_of_a_database_that_is_not_there(program, started):
+    standin = started(heartbeat_period=0.2)
+    with connect(program, standin.manager_port) as manager:
+        seen = []
+
+        def turned():
+            row = manager.query("show @@heartbeat")[0]
+            seen.append((row["RS_CODE"], row["RETRY"]))
+            return row["RS_CODE"] == "-1"
+
+        wait_until(turned)
+    assert set(seen) <= {("1", "0"), ("1", "1"), ("1", "2"), ("-1", "0")}
+    assert ("1", "1") in seen
+
+
+def test_started_without_its_database_threads_hang_in_turn(program, started):
+    standin = started(quick_failures=1, reactor_wait=2.0)
+    with connect(program, standin.sql_port) as one, connect(program, standin.sql_port) as other:
+        with pytest.raises(program.CheckFailed, match="error 1184"):
+            one.query("select now()")
+        one._send(0, b"\x03select now()")
+        time.sleep(0.2)
+        other.query("show mycat_status")  # on the other thread
+        greeted = []
+        for _ in range(2):
+            with program.MySQL("127.0.0.1", standin.sql_port, program.Deadline(0.5)) as mysql:
+                try:
+                    greeted.append(mysql.greet("-mycat-"))
+                except program.CheckFailed as failure:
+                    greeted.append(str(failure))
+        assert sorted("no answer" in text for text in greeted) == [False, True]
+        with pytest.raises(program.CheckFailed, match="error 1184"):
+            one._receive()
+
+
+def test_a_pause_of_the_whole_server(program, started):
+    standin = started()
+    with connect(program, standin.sql_port) as mysql:
+        standin.settings(pause=0.6)
+        longest = 0.0
+        end = time.monotonic() + 3
+        while time.monotonic() < end and longest < 0.5:
+            begun = time.monotonic()
+            mysql.query("select 1")
+            longest = time.monotonic() - begun
+        assert longest >= 0.5
+
+
+def test_a_dead_acceptor_connects_and_never_greets(program, started):
+    standin = started()
+    with connect(program, standin.sql_port) as mysql:
+        standin.settings(fault="no-acceptor")
+        time.sleep(0.2)
+        mysql.query("select 1")
+        standin.settings()
+        late = program.MySQL("127.0.0.1", standin.sql_port, program.Deadline(0.3))
+        with late, pytest.raises(program.CheckFailed, match="no answer"):
+            late.greet("-mycat-")
+    assert standin.mycat("status").returncode == 0
+
+
+def test_stop_ends_the_sessions_first(program, started):
+    standin = started(stop_seconds=[0.4, 0.2])
+    with connect(program, standin.sql_port) as mysql:
+        begun = time.monotonic()
+        os.kill(standin.child(), signal.SIGTERM)
+        with pytest.raises(program.CheckFailed, match=r"closed the connection|reset by peer"):
+            mysql._receive()
+        assert time.monotonic() - begun >= 0.4

@@ -11,15 +11,20 @@ import os
 import signal
 import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
 from conftest import (  # isort: skip
     GET,
+    GREETING,
+    LOGIN_OK,
     Answer,
     command,
     listen,
     load_program,
+    packet,
     probe_nowait,
     read_all,
     wait_until,
@@ -335,3 +340,120 @@ def test_a_manager_port_that_hangs_is_no_reason_to_fail(standin):
         answer = probe_nowait(config)
     assert answer.code == OK
     assert "no answer" in answer.json["manager"]
+
+
+# Over time
+
+
+class Balancer:
+    """What an HAProxy with the role's defaults concludes: inter 1s fastinter 250ms fall 2."""
+
+    def __init__(self, endpoint):
+        self.up = True
+        self.downs = []  # when it took the server out
+        self._endpoint = endpoint
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception):
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self):
+        failures = 0
+        while not self._ended.wait(0.25 if failures else 1.0):
+            failures = 0 if self._endpoint.probe().code == OK else failures + 1
+            if failures == 2:
+                self.downs.append(time.monotonic())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 1.5, 2.0])
+def test_a_pause_of_the_jvm_moves_nothing(standin, start, seconds):
+    endpoint = start(standin.config(level="query"))
+    with Balancer(endpoint) as balancer:
+        time.sleep(1.2)
+        with hanging_jvm(standin):
+            time.sleep(seconds)
+        time.sleep(2)
+    assert not balancer.downs
+
+
+@pytest.mark.slow
+def test_a_hang_of_the_jvm_is_seen_within_the_budget(standin, start):
+    endpoint = start(standin.config(level="query"))
+    with Balancer(endpoint) as balancer:
+        time.sleep(1.2)
+        begun = time.monotonic()
+        with hanging_jvm(standin):
+            wait_until(lambda: balancer.downs)
+    # At most 1 + 1 + 0.25 + 1 s; a busy machine adds to it.
+    assert 2.0 <= balancer.downs[0] - begun <= 4.5
+
+
+class Database:
+    """As much of one as the stand-in needs, on its unix socket."""
+
+    def __init__(self, path):
+        self._path = str(path)
+        self._sessions = []
+        self._listener = None
+
+    def start(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self._path)
+        self._listener.listen()
+        threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
+
+    def stop(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for session in self._sessions:
+            session.close()
+
+    def _serve(self, listener):
+        with contextlib.suppress(OSError):
+            while True:
+                session = listener.accept()[0]
+                self._sessions.append(session)
+                threading.Thread(target=self._talk, args=(session,), daemon=True).start()
+
+    def _talk(self, session):
+        with contextlib.suppress(OSError):
+            session.sendall(GREETING)
+            session.recv(4096)
+            session.sendall(LOGIN_OK)
+            while session.recv(4096):
+                session.sendall(packet(1, LOGIN_OK[4:]))
+
+
+@pytest.mark.slow
+def test_a_jvm_killed_while_the_database_is_down(stopped, start):
+    database = Database(stopped.path / "database")
+    database.start()
+    stopped.settings(backend_socket=str(stopped.path / "database"))
+    stopped.start()
+    endpoint = start(stopped.config(level="query"))
+    try:
+        assert endpoint.probe().code == OK
+        database.stop()
+        assert endpoint.probe().code == OK, "a database that fails is not MyCat's fault"
+        os.kill(stopped.child(), signal.SIGKILL)
+        unready = "no query has gone through to a database yet: select now()"
+        wait_until(lambda: unready in endpoint.probe().json["reason"], 15)
+        begun, codes = time.monotonic(), set()
+        while time.monotonic() - begun < 4:
+            codes.add(endpoint.probe().code)
+        assert codes == {DOWN}
+        database.start()
+        wait_until(lambda: endpoint.probe().code == OK, 25)
+        database.stop()
+        assert endpoint.probe().code == OK
+    finally:
+        stopped.kill()
