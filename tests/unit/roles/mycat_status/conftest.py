@@ -107,7 +107,7 @@ def read_all(client):
     return data
 
 
-def probe(address, request=GET, timeout=5.0, source=None):
+def probe(address, request=GET, timeout=20.0, source=None):
     """Send ``request`` on a new connection and read until the server closes it."""
     source_address = (source, 0) if source else None
     with socket.create_connection(address, timeout, source_address) as client:
@@ -165,7 +165,7 @@ def probe_nowait(config, request=GET):
         server.close()
         client.sendall(request)
         answer = Answer(read_all(client))
-    process.wait(5)
+    process.wait(20)
     return answer
 
 
@@ -383,7 +383,7 @@ def connects(address):
     return True
 
 
-def wait_until(condition, timeout=5.0):
+def wait_until(condition, timeout=20.0):
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, "did not come about in time"

@@ -29,6 +29,7 @@ from conftest import (  # isort: skip
     wait_until,
 )
 
+LATE = 10.0  # seconds; what is asserted to be faster takes milliseconds, on a busy machine more
 METRICS = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -116,9 +117,9 @@ def test_ipv4_clients_of_an_ipv6_socket_are_ipv4(home, start):
 )
 def test_code_of_a_request(up, request_bytes, code):
     started = time.monotonic()
-    answer = up.probe(request_bytes)
+    answer = up.probe(request_bytes, timeout=LATE)
     assert answer.code == code
-    assert time.monotonic() - started < 0.9, "it waited for the client's timeout"
+    assert time.monotonic() - started < LATE, "it waited for the client's timeout"
     assert answer.json["status"] == ("up" if code == 200 else "error")
     assert int(answer.headers["Content-Length"]) == len(answer.body)
     assert answer.headers["Connection"] == "close"
@@ -126,12 +127,12 @@ def test_code_of_a_request(up, request_bytes, code):
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory):
-    """One endpoint that is up for all the requests of a table."""
+    """One endpoint that is up for all the requests of a table, and whose timeout ends none."""
     from conftest import Endpoint, Home
 
     home = Home(tmp_path_factory.mktemp("up") / "mycat")
     home.up()
-    endpoint = Endpoint(home.config(), listen())
+    endpoint = Endpoint(home.config(client_timeout=30), listen())
     yield endpoint
     endpoint.stop()
     home.down()
@@ -145,31 +146,31 @@ def test_head_says_the_same_without_a_body(up, path):
 
 
 def test_a_request_in_single_bytes(up):
-    with socket.create_connection(up.address, 5) as client:
+    with socket.create_connection(up.address, 20) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in GET:
             client.sendall(bytes([byte]))
         assert Answer(read_all(client)).code == 200
 
 
-def test_clients_that_fall_silent_get_the_verdict_after_a_second(up):
+def test_clients_that_fall_silent_get_the_verdict_after_a_second(endpoint):
     beginnings = [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n"]
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        for answer in pool.map(up.probe, beginnings):
-            assert 0.9 < time.monotonic() - started < 1.5
+        for answer in pool.map(endpoint.probe, beginnings):
+            assert 0.9 < time.monotonic() - started < LATE
             assert answer.code == 200
 
 
 def test_a_client_that_drips_is_cut_off_all_the_same(home, start):
     endpoint = start(home.config(client_timeout=0.3))
     started = time.monotonic()
-    with socket.create_connection(endpoint.address, 5) as client:
+    with socket.create_connection(endpoint.address, 20) as client:
         client.settimeout(0.1)
         client.sendall(b"GET /")
         data = b""
         while not data:
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < LATE
             client.sendall(b"a")
             with contextlib.suppress(socket.timeout):
                 data = client.recv(9999)
@@ -178,10 +179,10 @@ def test_a_client_that_drips_is_cut_off_all_the_same(home, start):
 
 def test_a_client_that_shuts_down_its_side_is_answered_at_once(up):
     started = time.monotonic()
-    with socket.create_connection(up.address, 5) as client:
+    with socket.create_connection(up.address, 20) as client:
         client.shutdown(socket.SHUT_WR)
         assert Answer(read_all(client)).code == 200
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < LATE
 
 
 def test_a_client_that_only_connects_and_leaves_does_no_harm(up):
@@ -294,7 +295,7 @@ def test_a_flood_of_headers_is_cut_off(up):
         while time.monotonic() < end:
             client.sendall(b"X-Flood: " + b"x" * 65536 + b"\r\n")
 
-    with socket.create_connection(up.address, 5) as client:
+    with socket.create_connection(up.address, 20) as client:
         client.sendall(b"GET / HTTP/1.1\r\n")
         with pytest.raises(ConnectionError):
             flood(client, 5)
@@ -303,48 +304,49 @@ def test_a_flood_of_headers_is_cut_off(up):
 
 
 def test_a_thousand_idle_clients_do_not_delay_a_probe(home, start):
-    endpoint = start(home.config(client_timeout=5))
+    endpoint = start(home.config(client_timeout=30))
     with contextlib.ExitStack() as stack:
         for _ in range(1000):
-            stack.enter_context(socket.create_connection(endpoint.address, 5))
+            stack.enter_context(socket.create_connection(endpoint.address, 20))
         started = time.monotonic()
-        assert endpoint.probe().code == 200
-        assert time.monotonic() - started < 0.5
+        assert endpoint.probe(timeout=LATE).code == 200
+        assert time.monotonic() - started < LATE
         assert endpoint.resident_kib() < 25 * 1024
 
 
 def test_more_idle_clients_than_file_descriptors_do_not_lock_a_probe_out(home, start):
-    endpoint = start(home.config(client_timeout=5))
+    endpoint = start(home.config(client_timeout=30))
     assert endpoint.probe().code == 200
     resource.prlimit(endpoint.process.pid, resource.RLIMIT_NOFILE, (64, 64))
     with contextlib.ExitStack() as stack:
         for _ in range(300):
-            stack.enter_context(socket.create_connection(endpoint.address, 5))
+            stack.enter_context(socket.create_connection(endpoint.address, 20))
         started = time.monotonic()
-        assert [endpoint.probe().code for _ in range(5)] == [200] * 5
-        assert time.monotonic() - started < 0.5
+        assert [endpoint.probe(timeout=LATE).code for _ in range(5)] == [200] * 5
+        assert time.monotonic() - started < LATE
 
 
 def test_one_deep_check_at_a_time_however_many_ask(home, start, fake):
     mycat = fake(pause=0.3)
-    endpoint = start(home.config(level="greeting", sql_port=mycat.port, max_age=5))
+    config = home.config(level="greeting", sql_port=mycat.port, max_age=30, check_timeout=20)
+    endpoint = start(config)
     with concurrent.futures.ThreadPoolExecutor(40) as pool:
-        answers = list(pool.map(lambda _: endpoint.probe(), range(80)))
+        answers = list(pool.map(lambda _: endpoint.probe(timeout=20), range(80)))
     assert {answer.code for answer in answers} == {200}
     assert mycat.accepted == 1
 
 
 def test_a_verdict_is_not_older_than_max_age(home, start, fake):
     mycat = fake()
-    endpoint = start(home.config(level="greeting", sql_port=mycat.port, max_age=0.2))
-    end = time.monotonic() + 0.5
-    while time.monotonic() < end:
-        assert endpoint.probe().code == 200
-    assert 2 <= mycat.accepted <= 4
+    config = home.config(level="greeting", sql_port=mycat.port, max_age=0.2, check_timeout=20)
+    endpoint = start(config)
+    begun = time.monotonic()
+    while mycat.accepted < 3:
+        assert time.monotonic() - begun < LATE
+        assert endpoint.probe(timeout=20).code == 200
+    assert mycat.accepted <= 1 + (time.monotonic() - begun) / 0.2, "older ones were not used"
     mycat.chunks = (b"\x10\x00\x00\x00\xff\x10\x04Too many conn",)
-    changed = time.monotonic()
-    wait_until(lambda: endpoint.probe().code == 503)
-    assert time.monotonic() - changed < 1
+    wait_until(lambda: endpoint.probe().code == 503, LATE)
 
 
 @pytest.mark.parametrize(
@@ -365,10 +367,11 @@ def test_a_verdict_is_not_older_than_max_age(home, start, fake):
 )
 def test_a_server_that_is_no_ready_mycat(home, fake, chunks, reason):
     mycat = fake(chunks, pause=0.05)
-    config = home.config(level="greeting", sql_port=mycat.port, check_timeout=0.3)
+    in_time = 0.3 if "0.3 s" in reason else 5
+    config = home.config(level="greeting", sql_port=mycat.port, check_timeout=in_time)
     started = time.monotonic()
     answer = probe_nowait(config)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert answer.code == 503
     assert reason in answer.json["reason"]
 
@@ -432,7 +435,7 @@ def test_no_log_line_carries_control_characters(program, home):
     settings = program.Settings.load(str(home.config()))
     server, client = socket.socketpair()
     with listen() as listener:
-        client = socket.create_connection(listener.getsockname(), 5)
+        client = socket.create_connection(listener.getsockname(), 20)
         server, _peer = listener.accept()
     with client:
         client.sendall(GET)
@@ -453,7 +456,7 @@ def test_a_new_configuration_ends_the_process_for_a_new_one(home, start):
     time.sleep(1.2)
     assert endpoint.probe().json["level"] == "process", "a wrong configuration was taken"
     home.config(drain=True)
-    assert endpoint.process.wait(5) == 0
+    assert endpoint.process.wait(20) == 0
 
 
 @pytest.mark.parametrize("replaced", ["bin/mycat_status", "lib/mycat_status/checks.py"])
@@ -464,15 +467,15 @@ def test_a_new_program_ends_the_process_for_a_new_one(home, start, tmp_path, rep
     new = tmp_path / "new"
     shutil.copy(folder / replaced, new)
     new.replace(folder / replaced)
-    assert endpoint.process.wait(5) == 0
+    assert endpoint.process.wait(20) == 0
 
 
 def test_without_a_usable_configuration_nobody_gets_a_verdict(home, start):
     listener = listen()
     address = listener.getsockname()
-    client = socket.create_connection(address, 5)
+    client = socket.create_connection(address, 20)
     endpoint = start(home.config(level="nonsense"), listener)
     with client:
         assert read_all(client) == b""
-    assert endpoint.process.wait(3) == 2
+    assert endpoint.process.wait(20) == 2
     assert not connects(address)

@@ -19,7 +19,7 @@ from conftest import wait_until
 
 
 def connect(program, port, user="mycat", password="mycat-demo"):
-    mysql = program.MySQL("127.0.0.1", port, program.Deadline(5))
+    mysql = program.MySQL("127.0.0.1", port, program.Deadline(20))
     mysql.greet("-mycat-")
     mysql.login(user, password)
     return mysql
@@ -117,7 +117,7 @@ def test_the_manager(program, standin):
 )
 def test_a_login_that_is_denied(program, standin, changed, user, password, settings, denied):
     changed(**settings)
-    with program.MySQL("127.0.0.1", standin.sql_port, program.Deadline(5)) as mysql:
+    with program.MySQL("127.0.0.1", standin.sql_port, program.Deadline(20)) as mysql:
         mysql.greet("-mycat-")
         with pytest.raises(program.MySQLError) as caught:
             mysql.login(user, password)
@@ -155,7 +155,7 @@ def test_a_client_without_a_schema(program, standin, changed):
 
 
 def greeting(standin):
-    with socket.create_connection(("127.0.0.1", standin.sql_port), 5) as client:
+    with socket.create_connection(("127.0.0.1", standin.sql_port), 20) as client:
         return client.recv(4096)[4:]
 
 
