@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: files
 short_description: Install and remove several files in one step
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Writes files, makes directories and removes what is no longer wanted, all in one round trip.
   - A file that differs in content, mode, owner or group is replaced as a whole. Nobody sees half a

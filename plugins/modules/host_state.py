@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: host_state
 short_description: Tell everything that planning and proving a cluster needs of a host
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Reads files, packages, units, addresses, what HAProxy, keepalived and a MyCat's health endpoint
     say, and whether virtual addresses answer, all in one round trip. What waits for an answer waits

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: snapshot
 short_description: Keep files as they are, and put exactly that back
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Before a change, keeps what is at some paths and what is not, with content, owner, group and
     mode. After a change that broke something, puts that back.

@@ -19,7 +19,7 @@ description:
   - Needs root, as raw packets do.
 options:
   claims:
-    description: What is about to be claimed, as P(mycat.ha.vrrp_claims#filter) returns it.
+    description: What a keepalived.conf is about to claim on the network.
     type: list
     elements: dict
     required: true
@@ -58,8 +58,6 @@ notes:
   - Interfaces without ARP or neighbour discovery, such as C(lo), are only listened to.
 seealso:
   - module: mycat.ha.keepalived_info
-  - plugin: mycat.ha.vrrp_claims
-    plugin_type: filter
 author:
   - mycat.ha maintainers (@mycat-ha)
 """
