@@ -23,7 +23,7 @@ options:
   configs:
     description:
       - For each node the text of its keepalived.conf, at most 1 MiB each.
-      - Lines that begin with V(@name) hold where the first part of the node's name is V(name).
+      - Lines that begin with V(@name) hold where the node's id is V(name), see O(config_ids).
       - The order of the nodes is their order of preference in traces.
       - Either this or O(nodes) is required.
     type: dict
@@ -42,13 +42,33 @@ options:
   addresses:
     description:
       - For each node the address its adverts come from, where the configuration does not say.
-      - Addresses decide between equal priorities, and show faults in lists of unicast peers.
+      - Or the list of all its addresses.
+      - Addresses decide between equal priorities, and show faults in lists of unicast peers and
+        sources that a node does not have.
     type: dict
     default: {}
   keepalived_version:
-    description: The version of keepalived that runs on the nodes.
-    type: str
+    description:
+      - The version of keepalived that runs on the nodes.
+      - Or a dictionary with the version of each node.
+    type: raw
     default: 2.2.7
+  config_ids:
+    description:
+      - For each node the id that keepalived is started with there (C(keepalived -i)), which
+        selects the lines that begin with V(@id).
+      - Where it is not given, it is the first part of the node's name.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+  includes:
+    description:
+      - The texts that C(include) finds on the nodes, by path. Patterns are looked up among the
+        paths.
+      - Or for each node such a dictionary.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   fail_on:
     description:
       - The least severe finding that fails the task.
@@ -162,7 +182,7 @@ outcomes:
 """
 
 import contextlib
-from typing import Iterator
+from typing import Iterable, Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.validation import check_type_dict
@@ -204,27 +224,77 @@ def argument_spec() -> dict:
         "configs": {"type": "dict", "no_log": True},
         "nodes": {"type": "dict"},
         "addresses": {"type": "dict", "default": {}},
-        "keepalived_version": {"type": "str", "default": "2.2.7"},
+        "keepalived_version": {"type": "raw", "default": "2.2.7"},
+        "config_ids": {"type": "dict", "default": {}},
+        "includes": {"type": "dict", "default": {}, "no_log": True},
         "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
     }
 
 
 def judge(params: dict) -> Report:
     """The report on what the options describe. Raises SettingError."""
-    version = readers.version("keepalived_version", params["keepalived_version"])
     given = params["nodes"] if params["configs"] is None else params["configs"]
+    for option in ("addresses", "config_ids"):
+        for name in params[option]:
+            if name not in given:
+                raise SettingError(f"{option}.{name}", "is not the name of a node given here")
     addresses = {
-        name: readers.address(f"addresses.{name}", address)
-        for name, address in params["addresses"].items()
+        name: [readers.address(at, one) for at, one in _one_or_more(f"addresses.{name}", told)]
+        for name, told in params["addresses"].items()
     }
-    for name in addresses:
-        if name not in given:
-            raise SettingError(f"addresses.{name}", "is not the name of a node given here")
+    single = {name: told[0] for name, told in addresses.items() if told}
+    versions = _versions(params["keepalived_version"], given)
     if params["configs"] is None:
-        cluster, reading = read_cluster(params["nodes"], addresses, version)
+        cluster, reading = read_cluster(params["nodes"], single, (2, 2, 7), versions)
         return validate(cluster, reading)
-    cluster, reading, lines = parse_cluster(params["configs"], addresses, version)
+    more = {
+        name: {
+            "keepalived_version": versions[name],
+            "includes": _includes(name, params["includes"], given),
+            **_lists(name, params["addresses"], addresses),
+            **_config_id(name, params["config_ids"]),
+        }
+        for name in given
+    }
+    cluster, reading, lines = parse_cluster(params["configs"], single, more=more)
     return validate(cluster, reading, lines)
+
+
+def _one_or_more(where: str, told: object) -> Iterator[tuple[str, object]]:
+    if isinstance(told, (list, tuple)):
+        yield from readers.items(where, told)
+    else:
+        yield where, told
+
+
+def _versions(told: object, nodes: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """The version of each node; one for all, or one by one."""
+    if not isinstance(told, dict):
+        version = readers.version("keepalived_version", str(told))
+        return dict.fromkeys(nodes, version)
+    for name in told:
+        if name not in nodes:
+            raise SettingError(f"keepalived_version.{name}", "is not the name of a node given here")
+    return {
+        name: readers.version(f"keepalived_version.{name}", str(told.get(name, "2.2.7")))
+        for name in nodes
+    }
+
+
+def _includes(name: str, told: dict, nodes: Iterable[str]) -> dict[str, str]:
+    """The texts by path that the node finds."""
+    own = told.get(name, {}) if name in nodes and isinstance(told.get(name), dict) else told
+    return {path: text for path, text in own.items() if isinstance(text, str)}
+
+
+def _lists(name: str, told: dict, addresses: dict[str, list[str]]) -> dict[str, object]:
+    """All addresses of a node where they were told as a list."""
+    whole = isinstance(told.get(name), (list, tuple))
+    return {"addresses": tuple(addresses[name])} if whole else {}
+
+
+def _config_id(name: str, told: dict) -> dict[str, object]:
+    return {"config_id": str(told[name])} if name in told else {}
 
 
 def main() -> None:

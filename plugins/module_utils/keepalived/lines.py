@@ -9,6 +9,7 @@ The grammar is that of keepalived.conf(5) and of keepalived 2.2.7 to 2.4.
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,12 @@ _LIST = re.compile(
 _LIST_VALUE = re.compile(r"\{([^{}]*)\}|([^,{}]+)")
 _INCLUDE = re.compile(r"include[rmwba]?[ \t]+(.*)", re.DOTALL)
 _UNDEFINED = re.compile(r'"[^"]*"?|(\$\{[A-Za-z_][A-Za-z0-9_]*\})')
+
+
+def _is_named(path: str, name: str) -> bool:
+    """Whether an include names this path: by itself, by a pattern, or from the file's folder."""
+    patterns = (name,) if name.startswith("/") else (name, f"*/{name}")
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
 def without_comment(text: str) -> tuple[str, bool]:
@@ -218,13 +225,13 @@ class ReadableLines:
         include = _INCLUDE.match(text)
         if not include:
             return False
-        name = include.group(1)
-        content = self.includes.get(name)
-        if content is None:
+        name = include.group(1).strip('"')
+        texts = [text for path, text in sorted(self.includes.items()) if _is_named(path, name)]
+        if not texts:
             self.report(
                 reading.MISSING_INCLUDE, number, f"the text of the include {name} was not given"
             )
-        else:
+        for content in reversed(texts):
             for raw in reversed(content.split("\n")):
                 self.pending.append((number, self._clean(number, raw), ()))
             if len(self.pending) > MAX_LINES:

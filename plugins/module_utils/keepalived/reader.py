@@ -16,7 +16,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .. import readers
 from ..readers import SettingError
@@ -64,6 +65,8 @@ _DEFAULT_WEIGHT = {
 }
 _TRUE, _FALSE = ("on", "true", "yes"), ("off", "false", "no")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}\Z")
+# Jinja, ERB and Go, Helm and Mustache.
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<%.*?%>")
 _LEADING = re.compile(r"[+-]?[0-9]{1,9}")
 _DECIMAL = re.compile(r"\+?[0-9]{1,9}(\.[0-9]{0,9})?\Z")
 
@@ -561,6 +564,7 @@ def parse(
     name: str,
     *,
     address: str = "",
+    addresses: tuple[str, ...] = (),
     keepalived_version: tuple[int, ...] = (2, 2, 7),
     config_id: str | None = None,
     includes: Mapping[str, str] | None = None,
@@ -568,9 +572,13 @@ def parse(
     """The node called ``name`` as its keepalived.conf describes it.
 
     ``address`` is where its adverts come from; without it, the first unicast_src_ip or
-    mcast_src_ip counts. ``config_id`` selects ``@id`` lines (default: the name up to the first
-    dot). Raises ConfError as ``parse_tree`` does.
+    mcast_src_ip counts. ``addresses`` are all that the node has, if they are known. ``config_id``
+    selects ``@id`` lines (default: the name up to the first dot), ``includes`` maps paths to the
+    texts that ``include`` finds there. Raises ConfError as ``parse_tree`` does.
     """
+    template = _unrendered(text, name)
+    if template:
+        return Parsed(Node(name, address, (), keepalived_version=keepalived_version), template, {})
     tree = parse_tree(text, name.split(".")[0] if config_id is None else config_id, includes)
     reader = NodeReader(name, keepalived_version)
     reader.read(tree.statements)
@@ -584,12 +592,10 @@ def parse(
         reader.globals.script_security,
         reader.globals.script_user,
         keepalived_version,
-        refused=reader.refused,
+        addresses,
+        reader.refused,
     )
-    located = tuple(
-        Finding(f.id, f.severity, f.message, f.fix, name, f.instance, f.trace, f.line)
-        for f in tree.findings
-    )
+    located = tuple(replace(found, node=name) for found in tree.findings)
     return Parsed(node, located + tuple(reader.findings), reader.lines)
 
 
@@ -597,11 +603,13 @@ def parse_cluster(
     texts: Mapping[str, str],
     addresses: Mapping[str, str] | None = None,
     keepalived_version: tuple[int, ...] = (2, 2, 7),
+    more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[Cluster, tuple[Finding, ...], dict[str, Mapping[tuple[str, str], int]]]:
     """The cluster that these files describe, node name to text, with the findings of reading them
     and, for each node, where its options stand.
 
-    Raises SettingError for what is no text at all, naming node and line.
+    ``more`` maps the names of nodes to further arguments of ``parse`` for them. Raises SettingError
+    for what is no text at all, naming node and line.
     """
     if not texts:
         raise SettingError("configs", "is empty; give the text of each node's keepalived.conf")
@@ -610,9 +618,13 @@ def parse_cluster(
         readers.word("configs", name)
         if not isinstance(text, str):
             raise SettingError(f"configs.{name}", "is not the text of a keepalived.conf")
-        address = (addresses or {}).get(name, "")
+        told = {
+            "address": (addresses or {}).get(name, ""),
+            "keepalived_version": keepalived_version,
+            **(more or {}).get(name, {}),
+        }
         try:
-            parsed.append(parse(text, name, address=address, keepalived_version=keepalived_version))
+            parsed.append(parse(text, name, **told))
         except ConfError as error:
             raise SettingError(f"configs.{name}", str(error)) from error
     return (
@@ -620,6 +632,21 @@ def parse_cluster(
         tuple(item for one in parsed for item in one.findings),
         {one.node.name: one.lines for one in parsed},
     )
+
+
+def _unrendered(text: str, name: str) -> tuple[Finding, ...]:
+    """One finding for a file that still has to be rendered, whatever else is wrong with it."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = _TEMPLATE.search(line)
+        if found:
+            return (
+                reading.TEMPLATE_UNRENDERED.finding(
+                    f"looks like a template that was not rendered, line {number}: {found.group()}",
+                    node=name,
+                    line=number,
+                ),
+            )
+    return ()
 
 
 def _multicast_source(statements: Iterable[Statement]) -> str:

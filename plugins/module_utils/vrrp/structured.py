@@ -246,15 +246,22 @@ def read_cluster(
     nodes: object,
     addresses: Mapping[str, str] | None = None,
     keepalived_version: tuple[int, ...] = (2, 2, 7),
+    versions: Mapping[str, tuple[int, ...]] | None = None,
 ) -> tuple[Cluster, tuple[Finding, ...]]:
     """The cluster in ``nodes``, and what was noticed on reading it.
 
-    ``addresses`` maps node names to addresses where ``nodes`` does not say. Raises SettingError.
+    ``addresses`` maps node names to addresses where ``nodes`` does not say, ``versions`` to the
+    versions of nodes that run another one. Raises SettingError.
     """
     if not isinstance(nodes, Mapping) or not nodes:
         raise readers.wrong("nodes", nodes, "a dictionary of node name to instances")
     read = [
-        _node(name, value, (addresses or {}).get(name, ""), keepalived_version)
+        _node(
+            name,
+            value,
+            (addresses or {}).get(name, ""),
+            (versions or {}).get(name, keepalived_version),
+        )
         for name, value in nodes.items()
     ]
     return (

@@ -131,10 +131,13 @@ _SAID_ONCE_A_LINE = (running_rules.VRID_RANGE.id,)
 def _without_echoes(found: Sequence[Finding]) -> Iterator[Finding]:
     """What a finding of reading explains on the same line is not said again by a rule."""
     said = {(item.node, item.line, item.id) for item in found}
+    templates = {item.node for item in found if item.id == reading.TEMPLATE_UNRENDERED.id}
     told = set()
     for item in found:
         place = (item.node, item.line)
         reasons = _EXPLAINED_BY.get(item.id, ())
+        if item.node in templates and item.id == agreement.NO_INSTANCE.id:
+            continue
         once = item.id in _SAID_ONCE_A_LINE and (*place, item.id) in told
         if not once and not any((*place, reason) in said for reason in reasons):
             told.add((*place, item.id))

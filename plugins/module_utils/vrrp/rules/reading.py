@@ -124,6 +124,15 @@ SYNTAX = Rule(
     unproven="What the rest of the file was meant to say is not known.",
 )
 
+TEMPLATE_UNRENDERED = Rule(
+    "template-unrendered",
+    Severity.ERROR,
+    harm="The text is a template: what the daemon will read is not known, so nothing was judged.",
+    example="priority {{ keepalived_priority }}",
+    fix="Give the file that the template makes.",
+    unproven="What the file will say is not known.",
+)
+
 MISSING_INCLUDE = Rule(
     "missing-include",
     Severity.ERROR,
@@ -156,6 +165,7 @@ RULES = (
     INVALID_VALUE,
     DUPLICATE_NAME,
     SYNTAX,
+    TEMPLATE_UNRENDERED,
     MISSING_INCLUDE,
     CONDITIONAL_SKIPPED,
 )

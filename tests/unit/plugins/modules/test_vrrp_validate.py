@@ -219,3 +219,62 @@ def test_documentation_is_that_of_the_options():
     for name, option in spec.items():
         assert documented[name].get("default") == option.get("default")
         assert documented[name].get("choices") == option.get("choices")
+
+
+def found(result):
+    return {item["id"] for item in result["findings"]}
+
+
+def test_each_node_can_run_a_version_of_its_own(capsys):
+    """Lists of addresses that differ: rejected up to 2.3.2."""
+    texts = configs(100, 99)
+    texts["lb2"] = texts["lb2"].replace("192.0.2.100/24", "192.0.2.100/24\n192.0.2.101/24")
+    new = {"lb1": "2.3.3", "lb2": "2.3.3"}
+    for versions, dual in (("2.2.7", True), (new, False), ({**new, "lb1": "2.2.7"}, True)):
+        result, _code = run(capsys, configs=texts, keepalived_version=versions, fail_on="never")
+        assert ("dual-master" in found(result)) is dual
+    result, code = run(capsys, configs=texts, keepalived_version={"lb3": "2.2.7"})
+    assert code == 1
+    assert "keepalived_version.lb3" in result["msg"]
+
+
+def test_an_id_selects_the_lines_that_are_meant_for_it(capsys):
+    texts = configs("100\n    @main version 3", "90")
+    for ids, expected in (({}, False), ({"lb1": "main"}, True)):
+        result, _code = run(capsys, configs=texts, config_ids=ids, fail_on="never")
+        assert ("version-mismatch" in found(result)) is expected
+
+
+@pytest.mark.parametrize(
+    ("includes", "missing"),
+    [
+        pytest.param({}, True, id="none"),
+        pytest.param({"/etc/keepalived/conf.d/vi.conf": "priority 99"}, False, id="by pattern"),
+        pytest.param({"/etc/keepalived/vi.conf": "priority 99"}, True, id="elsewhere"),
+        pytest.param(
+            {
+                "lb1": {"/etc/keepalived/conf.d/vi.conf": "priority 100"},
+                "lb2": {"/etc/keepalived/conf.d/vi.conf": "priority 99"},
+            },
+            False,
+            id="by node",
+        ),
+    ],
+)
+def test_includes_are_given_by_path(capsys, includes, missing):
+    texts = configs()
+    for name in texts:
+        texts[name] = texts[name].replace("    priority ", "    include conf.d/*.conf\n# ")
+    result, _code = run(capsys, configs=texts, includes=includes, fail_on="never")
+    assert ("missing-include" in found(result)) is missing
+
+
+def test_all_addresses_of_a_node_can_be_told(capsys):
+    texts = configs(100, 99)
+    for number, name in enumerate(texts, start=1):
+        peer = f"unicast_src_ip 192.0.2.1{number}\n unicast_peer {{\n 192.0.2.1{3 - number}\n }}\n"
+        texts[name] = texts[name].replace("    priority ", f"    {peer}    priority ")
+    for told, foreign in (("198.51.100.1", False), (["198.51.100.1"], True)):
+        given = {"lb1": told, "lb2": "192.0.2.12"}
+        result, _code = run(capsys, configs=texts, addresses=given, fail_on="never")
+        assert ("source-foreign" in found(result)) is foreign

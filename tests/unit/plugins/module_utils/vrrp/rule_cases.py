@@ -294,4 +294,8 @@ CASES = {
         text(body="virtual_ipaddress {\n2001:db8::100/64\n}"),
         text(body="virtual_ipaddress_excluded {\n2001:db8::100/64\n}"),
     ),
+    "template-unrendered": (
+        text(priority="priority {{ keepalived_priority }}"),
+        text(before="$PRIORITY=100", priority="priority ${PRIORITY}"),
+    ),
 }
