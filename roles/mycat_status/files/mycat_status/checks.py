@@ -233,20 +233,21 @@ class Checker:
         memory = self._memory
         if memory.ready is not None and memory.ready != sign:
             if memory.asked != sign or time.monotonic() >= memory.ask_at:
-                memory.asked = sign
-                self._ask_for_readiness(deadline)
+                self._ask_for_readiness(deadline, sign)
             if memory.unready:
                 raise CheckFailed(f"no query has gone through to a database yet: {memory.unready}")
         memory.ready = sign
 
-    def _ask_for_readiness(self, deadline: Deadline) -> None:
+    def _ask_for_readiness(self, deadline: Deadline, sign: str) -> None:
         memory, statement = self._memory, self._settings.ready_query
+        memory.asked, memory.unready = sign, f"{statement}: is being asked"
+        memory.ask_at = time.monotonic() + READY_PAUSE_UNANSWERED
+        memory.save()  # so that no other process asks meanwhile
         try:
             self._sql.ask(statement, deadline)
         except CheckFailed as failure:
-            answered = isinstance(failure, MySQLError)
-            pause = READY_PAUSE if answered else READY_PAUSE_UNANSWERED
-            memory.ask_at = time.monotonic() + pause
+            if isinstance(failure, MySQLError):
+                memory.ask_at = time.monotonic() + READY_PAUSE
             memory.unready = f"{statement}: {self._explained(failure)}"
         else:
             memory.ask_at, memory.unready = 0.0, ""

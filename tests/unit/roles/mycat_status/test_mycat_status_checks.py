@@ -12,7 +12,7 @@ import socket
 import threading
 
 import pytest
-from conftest import EOF, GREETING, LOGIN_OK, listen, packet
+from conftest import EOF, GREETING, LOGIN_OK, listen, packet, wait_until
 
 
 def mysql_error(number, text):
@@ -212,6 +212,18 @@ def test_one_question_for_readiness_at_a_time(checker, mycat, clock, answer, pau
     clock.passes(3)
     one.check()
     assert mycat.asked.count("select now()") == 2
+
+
+def test_two_processes_do_not_ask_at_once(checker, mycat, tmp_path):
+    (tmp_path / "memory.json").write_text("")
+    mycat.answers["select now()"] = SILENCE
+    first = threading.Thread(target=checker(keep=False, check_timeout=2).check)
+    first.start()
+    wait_until(lambda: "select now()" in mycat.asked)
+    verdict = checker(keep=False).check()
+    first.join()
+    assert "select now(): is being asked" in verdict.reason
+    assert mycat.asked.count("select now()") == 1
 
 
 def test_after_boot_whatever_runs_has_to_be_shown_ready(checker, mycat, tmp_path):
