@@ -37,8 +37,8 @@ class ActionModule(ActionBase):
         return result
 
     def _questions(self, host: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """The options that follow from the inventory; none where it cannot be understood, which
-        the plan then says."""
+        """The options that follow from the inventory; none where it is wrong, which the plan then
+        refuses."""
         inventory = Inventory(self._task, self._loader, variables)
         try:
             clusters = [members for members in inventory.members() if host in members.hosts]

@@ -262,7 +262,7 @@ def too_few_files(need):
 
     With fewer than its `maxconn` needs HAProxy ends at its start.
     """
-    # What systemd has it can give; what root may take here, systemd may, too.
+    # systemd can give as many as it has itself, and may raise that as root may here.
     most = resource.prlimit(1, resource.RLIMIT_NOFILE)[1]
     try:
         if need > most:

@@ -216,7 +216,7 @@ def flags(interface):
         return int(file.read(), 16)
 
 
-class Ear:
+class Listener:
     """The sockets of one interface, and what they heard."""
 
     def __init__(self, interface):
@@ -267,9 +267,9 @@ class Ear:
 
 
 def probe(claims, seconds):
-    """Ask and listen; return the ears."""
-    ears = {claim.interface: Ear(claim.interface) for claim in claims}
-    by_socket = {each: ear for ear in ears.values() for each in ear.sockets()}
+    """Ask and listen for ``seconds``; return what each interface heard."""
+    listeners = {claim.interface: Listener(claim.interface) for claim in claims}
+    by_socket = {each: one for one in listeners.values() for each in one.sockets()}
     start = time.monotonic()
     asked = 0
     while True:
@@ -278,9 +278,9 @@ def probe(claims, seconds):
             asked += 1
             for claim in claims:
                 for address in claim.addresses:
-                    ears[claim.interface].ask(address)
+                    listeners[claim.interface].ask(address)
         if passed >= seconds:
-            return list(ears.values())
+            return list(listeners.values())
         following = asked * seconds / 2 / QUESTIONS if asked < QUESTIONS else seconds
         for ready in select.select(list(by_socket), [], [], max(0, following - passed))[0]:
             by_socket[ready].hear(ready)
@@ -347,13 +347,13 @@ def main():
         module.fail_json(msg="seconds: must be above 0 and at most 60")
     claims = [read_claim(module, *item) for item in enumerate(module.params["claims"])]
     try:
-        ears = probe(claims, seconds)
+        heard = probe(claims, seconds)
     except PermissionError as error:
         module.fail_json(msg=f"raw packets are root's to send, use become: {error}")
     except OSError as error:
         module.fail_json(msg=f"the network cannot be asked: {error}")
-    answers = [(ear.interface, answer) for ear in ears for answer in ear.answers if answer]
-    adverts = [(ear.interface, mac, advert) for ear in ears for mac, advert in ear.adverts]
+    answers = [(one.interface, answer) for one in heard for answer in one.answers if answer]
+    adverts = [(one.interface, mac, advert) for one in heard for mac, advert in one.adverts]
     found = strangers(claims, answers, adverts, module.params["members"])
     module.exit_json(
         changed=False,

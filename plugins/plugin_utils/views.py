@@ -17,7 +17,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.variables import unknown_
 
 from .inventory import Inventory, collection_spec
 
-#: An option of a role that a variable of the collection says for all.
+#: Options of the role keepalived, and the variables of the whole collection that set them.
 WISHES = {
     "keepalived_failover_mode": "mycat_ha_failover_mode",
     "keepalived_preempt": "mycat_ha_preempt",
@@ -83,7 +83,7 @@ class Views:
 
 
 def fold(settings: dict[str, Any], common: Mapping[str, Any]) -> None:
-    """Put the wishes of the whole collection where the role has none of its own."""
+    """Set options of the role that are not set from the variables of the whole collection."""
     for option, wish in WISHES.items():
         settings.setdefault(option, common.get(wish))
     if not settings.get("keepalived_vips"):

@@ -1,9 +1,9 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run would change on a host, told from what it shall have and what mycat.ha.host_state saw.
+"""What a run would change on a host: what it should have, compared with what host_state found.
 
-Pure. A host without changes is left alone, so whatever the roles care for is compared here.
+Pure. A host without changes is not touched, so all that the roles manage has to be compared here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-#: Of a unit that starts at boot; an init script counts as generated.
+#: What systemd says of a unit that starts at boot; of an init script `generated`.
 _AT_BOOT = ("enabled", "enabled-runtime", "generated", "static", "alias")
 _ATTRIBUTES = ("mode", "owner", "group")
 

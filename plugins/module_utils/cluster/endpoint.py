@@ -1,9 +1,10 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The health endpoint of a MyCat host: its settings judged, and put as its program reads them.
+"""The health endpoint of a MyCat host: its settings checked, and written as its program reads them.
 
-The program judges its settings itself; it is loaded here, from the role, before the host has it.
+The program checks its settings itself. It is loaded here from the role, so that wrong settings are
+found before a host has them.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
             host,
             context,
             with_xinetd=xinetd,
-            # The listener's file that the host has and shall not have any more.
+            # The file of the other listener, if the host has it: that listener is to be stopped.
             leaves=[] if changes.gone([other], files) else [other],
             unit_known=xinetd or not changes.gone([SOCKET_UNIT], files),
             credentials_file=settings.get("mycat_status_credentials_file"),
@@ -182,7 +183,7 @@ def _about_port(port: int, host: HostView) -> Iterator[SettingError]:
         return
     listeners = host.state.get("listeners") or {}
     files = host.state.get("files") or {}
-    # In a container the kernel may not tell root whose a socket is.
+    # In a container the kernel may not tell even root which process has a socket.
     ours = {"mycat_status", "unknown"}
     for process, path in (("xinetd", XINETD_SERVICE), ("systemd", SOCKET_UNIT)):
         if (files.get(path) or {}).get("kind") == "file":

@@ -28,7 +28,7 @@ class RoleFiles:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Everything that the role has a say in."""
+        """All paths that the role manages on a host."""
         return (*(entry["path"] for entry in self.files), *self.absent)
 
 
@@ -55,7 +55,7 @@ class Role:
 
     @property
     def paths(self) -> list[str]:
-        """All paths that the role may have a say in, those of earlier versions included."""
+        """All paths that the role may manage, those of earlier versions included."""
         rows = [*self.manifest["files"], *self.manifest["runtime"]]
         literal = [str(row["path"]) for row in rows if "{{" not in row["path"]]
         return [*literal, *map(str, self.manifest["retired"])]

@@ -73,7 +73,7 @@ def address_of(host: HostView) -> str:
 
 
 def own_addresses(host: HostView) -> list[str]:
-    """All addresses that a host may speak from, without those that hold on one link only."""
+    """All addresses that a host may send from, without link-local ones."""
     known = [
         *(host.facts.get("all_ipv4_addresses") or ()),
         *(host.facts.get("all_ipv6_addresses") or ()),
@@ -95,7 +95,7 @@ def _is_address(text: str) -> bool:
 
 
 def answering_port(host: HostView) -> int:
-    """The port at which each VIP of a load balancer's cluster answers; 0 where nobody is to ask."""
+    """The port at which each VIP of a load balancer's cluster answers; 0: none need answer."""
     asked = host.settings.get("keepalived", {}).get("keepalived_verify_port")
     if asked is not None:
         return int(asked)

@@ -21,7 +21,7 @@ from .hosts import HostView, answering_port
 from .managed import KEEPALIVED_CONF, STATE_FOLDER
 from .request import Cluster
 
-# What the kill and weight modes of the source write into keepalived_log.
+# What modes kill and weight write into keepalived_log; log readers may know these lines.
 LOG_LINES = {
     "kill": "haproxy is stopped, killall keepalived!",
     "weight": "haproxy is stopped, vip shift!",

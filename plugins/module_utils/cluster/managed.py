@@ -1,7 +1,7 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each role cares for on a host: paths, packages, units, accounts. Pure."""
+"""What each role manages on a host: paths, packages, units, accounts. Pure."""
 
 from __future__ import annotations
 

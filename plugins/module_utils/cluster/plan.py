@@ -4,8 +4,8 @@
 """From the variables, facts and states of all hosts to what each role does on each of them.
 
 Pure, but for the roles' own files that it renders. Nothing is judged, planned or rendered twice:
-the roles install what stands here. What cannot be had is collected, so that an operator reads of
-all of it at once.
+the roles install what stands here. Refusals are collected, so that an operator sees all of them at
+once.
 """
 
 from __future__ import annotations

@@ -36,18 +36,18 @@ class Request:
 
 @dataclass
 class Refusals:
-    """What cannot be had, and whom it concerns."""
+    """What is refused, and for which hosts: {sentence: [host]}."""
 
     found: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, host: str, error: Exception | str) -> None:
-        """Keep an error of a host's variables."""
+        """Record what is refused for a host."""
         self.found.setdefault(str(error), []).append(host)
 
     def sentences(self, together: Iterable[Iterable[str]]) -> list[str]:
-        """One sentence for each wrong variable, with the hosts where that is not wrong on all.
+        """One sentence for each wrong variable; it names the hosts unless all of a kind are wrong.
 
-        ``together`` are the sets of hosts of which none need be named: those of one kind.
+        ``together`` are the kinds: sets of hosts.
         """
         kinds = [set(hosts) for hosts in together]
         return [
@@ -69,7 +69,7 @@ def kinds(clusters: Iterable[Members]) -> list[list[str]]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster of a request; what cannot be had of it goes to ``refused``."""
+    """One cluster of a request; what is refused goes to ``refused``."""
 
     request: Request
     members: Members
@@ -86,7 +86,7 @@ class Cluster:
         return [self.request.hosts[name] for name in self.members.mycats]
 
     def refuse(self, error: Exception | str) -> None:
-        """Keep what cannot be had of the whole cluster."""
+        """Record what is refused for the whole cluster."""
         for name in self.members.load_balancers:
             self.refused.add(name, error)
 

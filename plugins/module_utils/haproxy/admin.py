@@ -14,7 +14,7 @@ from ..network.connection import Connection
 # `show stat` of all proxies (-1), servers alone (4), of any id (-1).
 STATE = "show info;show stat -1 4 -1"
 
-# A thousand servers make half of it.
+# Bytes of an answer; a thousand servers need half of that.
 _MOST = 1024 * 1024
 # Column of `show stat` -> name in the result.
 _COLUMNS = {

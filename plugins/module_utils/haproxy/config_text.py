@@ -12,7 +12,7 @@ MASK = "********"
 # What stands for the digest of a configuration in its own text.
 DIGEST = "@digest@"
 
-# The words behind which HAProxy's manual has a secret; each ends before its value.
+# The keywords of HAProxy's manual that a secret follows: (keyword)(secret).
 _SECRET = re.compile(
     r"""
     ( ^ [ \t]* stats [ \t]+ auth [ \t]+ ['"]? [^:\s'"]+ :        # user:password
@@ -23,7 +23,7 @@ _SECRET = re.compile(
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
-# What is no complaint: the restored state of servers, and how a good file is called.
+# Lines that are no complaint: on the restored state of servers, and on a valid file.
 _NO_COMPLAINT = re.compile(
     r"server-state|global server state file|^Server \S+ is DOWN via "
     r"|^Warnings were found|^Configuration file is valid|version is|path to executable is"

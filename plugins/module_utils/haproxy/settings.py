@@ -4,7 +4,7 @@
 """The settings of the haproxy role, judged and completed before a host is touched.
 
 `resolve` takes the role's variables as an inventory gives them and returns listeners that a
-template can print without another thought. Every refusal names the variable, says what it is and
+template prints as they are. Every refusal names the variable, says what it is and
 what to write.
 """
 
@@ -38,7 +38,7 @@ RESERVED = ("alive", "mycat", "mycat_manager", "stats", "MASTER", "GLOBAL")
 RESERVE = 256
 MOST_CONNECTIONS = 10_000_000
 MANAGER_MAXCONN = 64
-# clitcpka-idle and its kin.
+# clitcpka-idle and the options like it.
 KEEPALIVE_TIMES_SINCE = (2, 4)
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
@@ -112,7 +112,7 @@ def _word(where: str, value: object) -> str:
 
 
 def _lines(where: str, value: object) -> list[str]:
-    """Raw lines, one list entry each; a text of several lines is taken apart."""
+    """Raw lines, one list entry each; a text of several lines is split."""
     given = value.splitlines() if isinstance(value, str) else value
     if not isinstance(given, list) or not all(isinstance(line, str) for line in given):
         raise _refuse(where, value, "no list of lines")
@@ -333,7 +333,7 @@ def _default_server(listener: Mapping[str, Any]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As HAProxy reads one word; inside single quotes everything is as it is but for the quote."""
+    """Quoted as one word of haproxy.cfg; in single quotes only the quote itself is special."""
     return "'" + text.replace("'", "'\\''") + "'" if text else ""
 
 
@@ -410,7 +410,8 @@ def _manager(settings: Mapping[str, Any], mycat: Mapping[str, Any]) -> dict[str,
         "maxconn": MANAGER_MAXCONN,
         "check": {"type": "none"},
         "server_options": "on-marked-down shutdown-sessions",
-        # One check says it for both ports; a tracking server must drain as the tracked one does.
+        # One check serves both ports (`track`). A tracking server drains with the tracked one
+        # only if it has these lines, too.
         "extra": ["option httpchk", "http-check disable-on-404"],
         "servers": [
             {**server, "port": port, "options": f"track mycat/{server['name']}"}
@@ -444,7 +445,7 @@ def _stats(settings: Mapping[str, Any]) -> dict[str, Any]:
         "bind": bind,
         "uri": _word("haproxy_stats_uri", settings["haproxy_stats_uri"]),
         "user": user,
-        # The template has the password from its variable: this result is shown at -v.
+        # This result is shown at -v, so the template takes the password from its variable.
         "password": bool(password),
     }
     stats["extra"] = _lines("haproxy_stats_extra", settings["haproxy_stats_extra"])

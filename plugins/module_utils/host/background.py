@@ -1,7 +1,7 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask several things at once: each in a thread, for each of them only waits."""
+"""Ask several things at once, each in a thread, because each only waits."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-# O_NONBLOCK: a named pipe in the place of a file would hold the reader.
+# O_NONBLOCK: a named pipe in the place of a file would block the reader.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # As many as the kernel follows (path_resolution(7)).
@@ -109,7 +109,7 @@ class Place:
 
     def _read_file(self, most: int) -> Content:
         with open(os.open(self.name, _READ, dir_fd=self._folder), "rb") as file:
-            # Not of the name: that may be another file by now.
+            # Of the open file: its name may lead to another file by now.
             found = os.fstat(file.fileno())
             kind = kind_of(found.st_mode)
             data = file.read(most + 1) if kind == "file" else b""
@@ -119,11 +119,11 @@ class Place:
     def write(self, data: bytes, attributes: Attributes) -> None:
         """Put a file there, in the place of a file, a link or nothing."""
         with self._sentences("cannot be written"), self._new_name() as new:
-            # Empty and root's own, until nobody can read it who must not.
+            # Empty and for root alone, until owner and mode are right.
             descriptor = os.open(new, _CREATE, 0o600, dir_fd=self._folder)
             with open(descriptor, "wb") as file:
                 os.fchown(descriptor, attributes.uid, attributes.gid)
-                # Behind chown(2), which takes the set-user-ID bit away.
+                # After chown(2), which clears the set-user-ID bit.
                 os.fchmod(descriptor, attributes.mode)
                 file.write(data)
                 file.flush()

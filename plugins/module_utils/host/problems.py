@@ -25,7 +25,7 @@ class Problems:
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             self.sentences.append(f"{name}: {reason}")
         except Exception as error:
-            # Whatever one part comes across, the others are still of use.
+            # An error in one part must not cost the other parts.
             self.sentences.append(f"{name}: {' '.join(str(error).split()) or type(error).__name__}")
         return default
 

@@ -63,11 +63,11 @@ def load(directory: str) -> Snapshot:
 def restore(snapshot: Snapshot, check_mode: bool = False) -> tuple[list[str], list[str]]:
     """Put everything back; return the paths that were changed, and what went wrong.
 
-    A path that cannot be put back keeps no other from it.
+    Where one path cannot be put back, all others are.
     """
     restored: list[str] = []
     problems: list[str] = []
-    # What is in a directory goes before it and comes after it.
+    # The content of a directory is removed before it, and put back after it.
     leaving = sorted((path for path in snapshot if snapshot[path] == ABSENT), reverse=True)
     coming = sorted(path for path in snapshot if snapshot[path] != ABSENT)
     for path in leaving + coming:
@@ -99,7 +99,7 @@ def _keepable(path: str, content: Content) -> Content:
 def _same(now: Content, then: Content) -> bool:
     if (now.kind, now.data) != (then.kind, then.data):
         return False
-    # Nobody looks at the mode or the owner of a link.
+    # The mode and the owner of a link have no effect.
     return now.kind == "link" or now.attributes == then.attributes
 
 

@@ -74,7 +74,7 @@ def vip_interface(
 
 
 def _plain(addresses: Sequence[str]) -> Iterator[_Address]:
-    """The addresses without their prefixes; what is none can be no host's either."""
+    """The addresses without their prefixes. Text that is no address is left out."""
     for address in addresses:
         with contextlib.suppress(ValueError):
             yield ipaddress.ip_interface(address).ip

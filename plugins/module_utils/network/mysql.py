@@ -76,7 +76,7 @@ def fields(payload: bytes) -> list[bytes | None]:
 
 def column_name(payload: bytes) -> str:
     """The name in the definition of a column: the fifth of its strings. Raises ValueError."""
-    # Behind the sixth string stand numbers.
+    # Numbers follow the sixth string.
     end = 0
     for _string in range(6):
         end += 1 + payload[end] if end < len(payload) else 1
@@ -127,7 +127,7 @@ class _Session:
         ]
 
     def quit(self) -> None:
-        """Say goodbye, or MyCat 1.6.1 and older keep the session's memory."""
+        """End the session in order; otherwise MyCat 1.6.1 and older never free its memory."""
         self._send(0, bytes([_COM_QUIT]))
 
     def _until_eof(self, most: int) -> list[bytes]:

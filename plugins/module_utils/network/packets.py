@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The packets by which hosts claim addresses and virtual router ids, to bytes and back. Pure.
 
-Everything begins behind the Ethernet header. What is cut off, or is another packet than the one
-asked for, is read as None: on a wire there is all sorts.
+All packets begin after the Ethernet header. One that is cut off, or of another kind than asked for,
+is read as None.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def arp_answer(packet: bytes) -> Answer | None:
 
 
 def neighbour_solicitation(target: ipaddress.IPv6Address) -> bytes:
-    """Ask who has ``target`` as one does who wants it himself (RFC 4862 section 5.4.2)."""
+    """Ask who has ``target`` as a host does before it takes it (RFC 4862 section 5.4.2)."""
     source = ipaddress.IPv6Address(0)
     message = struct.pack("!BBHI16s", SOLICITATION, 0, 0, 0, target.packed)
     group = solicited_node(target)

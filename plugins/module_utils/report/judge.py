@@ -28,15 +28,15 @@ from .cluster import (
 from .problems import DEGRADED, ERROR, problems
 
 SCHEMA = 1
-# One thing that works or does not; a report can show it in several ways.
+# The ways in which a report shows that a load balancer does not work.
 _OF_BALANCER = (
     *("lb-unreachable", "keepalived-down", "haproxy-down", "instance-missing", "instance-fault"),
     *("instance-unsettled", "address-lost"),
 )
-# The endpoint's status, and what HAProxy shows only until its next checks. A MyCat that drains and
-# was restarted is DOWN for HAProxy until the drain ends.
+# The endpoint's status -> states in HAProxy that its next checks will change. DOWN is none of them
+# for a drain: after a restart a draining MyCat is DOWN until the drain ends.
 _NOT_NOTICED_YET = {"up": ("DOWN", "NOLB"), "drain": ("UP",), "down": ("UP", "NOLB")}
-# Of these nothing can be put back: their causes are problems of their own, or out of reach.
+# Never a reason to roll back: their causes are problems of their own, or out of reach.
 _NEVER_NEW = ("no-standby", "lb-unreachable")
 
 
@@ -154,7 +154,7 @@ def _mycat(cluster: Cluster, host: Host) -> dict[str, Any]:
 
 
 def _moves(one: View, then: Cluster | None, changed: Any) -> Iterator[dict[str, Any]]:
-    """The VIP's way since the start of the run, as far as two looks show it."""
+    """How the VIP moved between the start of the run and now."""
     former = view(then, one.vip).holder if then else None
     if former and one.holder and former.name != one.holder.name:
         done = texts(mapping(changed).get(former.name))
@@ -170,9 +170,9 @@ def _moves(one: View, then: Cluster | None, changed: Any) -> Iterator[dict[str, 
 
 
 def settled(states: Any, expected: Any) -> bool:
-    """Whether the picture is at rest: nothing in it is about to become something else by itself.
+    """Whether nothing in the states of the hosts is about to change by itself.
 
-    False asks for another look, as long as there is time.
+    If something is, the hosts should be read again, as long as there is time.
     """
     return not any(_in_motion(cluster) for cluster in read_clusters(expected, states))
 
@@ -197,7 +197,7 @@ def _vip_in_motion(cluster: Cluster, one: View) -> bool:
 
 
 def _mycat_in_motion(cluster: Cluster, host: Host) -> bool:
-    """Whether an HAProxy has not made up its mind, or not noticed yet what the endpoint says."""
+    """Whether an HAProxy still counts checks, or has not noticed yet what the endpoint says."""
     rows = [one.servers[host.name] for one in cluster.balancing if host.name in one.servers]
     late = (STARTING, *_NOT_NOTICED_YET.get(host.health, ()))
     return any(row.in_motion or row.state(host.health) in late for row in rows)
@@ -206,7 +206,7 @@ def _mycat_in_motion(cluster: Cluster, host: Host) -> bool:
 def new_problems(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The errors and degradations of the report ``after`` in what worked in the report ``before``.
 
-    What did not work before, or was not there, is nobody's fault now, however it shows. Each
+    What did not work before, or was not there, is not new, whichever problem shows it now. Each
     problem has its "cluster" besides.
     """
     found = []

@@ -12,7 +12,7 @@ from typing import Any
 from .cluster import TAKES_SESSIONS
 from .problems import SEVERITIES
 
-# What is left of a screen of 24 lines below a few VIPs.
+# With a few VIPs above them they fit on a screen of 24 lines.
 _MOST_PROBLEMS = 16
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -68,7 +68,7 @@ def _done(changed: Mapping[str, list[str]]) -> str:
 
 
 def _about_problem(problem: Mapping[str, Any], cluster: Mapping[str, Any]) -> str:
-    # Redundancy that may be missing is a warning to whoever reads.
+    # Missing redundancy that is allowed (mycat_ha_allow_degraded) is shown as a warning.
     allowed = problem["severity"] == "degraded" and cluster["ok"]
     severity = "WARNING" if allowed else problem["severity"].upper()
     where = f"{severity} {problem['host']}".rstrip()
