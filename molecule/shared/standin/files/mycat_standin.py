@@ -99,7 +99,6 @@ FAULTS = (
 )
 
 AUTH_TIMEOUT = 15.3
-LAST_ACCEPT = 0.3  # seconds for which a server that stops accepts, and never greets
 RETRIES = 3  # failed heartbeats that turn RS_CODE
 
 # What names a table, and so needs a schema.
@@ -185,7 +184,6 @@ class Server:
     def __init__(self, home):
         self.settings = Settings(os.path.join(home, "conf/standin.json"))
         self.online = True
-        self.stopping = False
         self.initialised = False  # as far as MyCat gets before the first statement
         self.reached = False  # the database, once
         self.failures = 0
@@ -265,12 +263,10 @@ class Server:
             await asyncio.sleep(0.02)
 
     async def stop(self):
-        self.stopping = True
         until_cut, until_end = self.settings.stop_seconds
-        await asyncio.sleep(min(LAST_ACCEPT, until_cut))
         for listener in self._listeners:
             listener.close()
-        await asyncio.sleep(max(0.0, until_cut - LAST_ACCEPT))
+        await asyncio.sleep(until_cut)
         for session in list(self.sessions):
             session.writer.transport.abort()
         await asyncio.sleep(until_end)
@@ -303,7 +299,7 @@ class Session:
             self.server.sessions.add(self)
             await self.server.reactors.free(self.reactor)
             fault = self.settings.fault
-            if fault == "no-greeting" or self.server.stopping:
+            if fault == "no-greeting":
                 await self.stay_silent()
             elif await asyncio.wait_for(self.login(fault), AUTH_TIMEOUT):
                 await self.commands()
