@@ -49,7 +49,7 @@ MYCAT, CLIENT = Host("mycat1", NETWORK), Host("client", NETWORK)
 HOSTS = [*LBS, MYCAT, CLIENT]
 WORK = ROOT / ".cache/bench"
 LOG = WORK / "ansible.log"
-# What nothing is noticed within counts as not noticed, in seconds.
+# Seconds after which a failure counts as not noticed.
 PATIENCE = 30.0
 SOURCE_INTERVAL = 10
 
@@ -201,7 +201,7 @@ class Pair:
         weights = {track.check: track.weight for track in instance.tracks}
         for check in node.checks:
             if check.kind is CheckKind.SCRIPT and check.name == "haproxy":
-                # It asks twice, and waits as long each time.
+                # The check asks twice, with this deadline each time.
                 own = re.search(r"check_haproxy (\d+(?:\.\d+)?)$", check.command)
                 deadline = 2 * float(own.group(1)) if own else check.timeout or check.interval
                 takeover = timing.silence if weights[check.name] else timing.clean_stop
@@ -423,7 +423,7 @@ def main() -> int:
     figures: dict[str, dict[str, list[float]]] = {}
     bounds: dict[str, dict[str, float]] = {}
     soaked: dict[str, object] = {}
-    # Whoever ends it by kill finds the hosts removed, too.
+    # The hosts are removed also where this is ended by kill.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with hosts():
         for set_up in SET_UPS:

@@ -98,7 +98,7 @@ def assert_vip_stays(lbs: list[Host], vip: str) -> Callable[[Host, float], None]
 
 @pytest.fixture
 def preferred(lbs: list[Host]) -> Iterator[None]:
-    """The VIP returns to the first host; afterwards it is again as the scenario has it."""
+    """keepalived with mycat_ha_preempt: preferred; afterwards as the scenario has it."""
     path = "/etc/keepalived/keepalived.conf"
     before = {lb: lb.run("cat", path).stdout for lb in lbs}
     done = run_playbook("molecule/shared/keepalived.yml", mycat_ha_preempt="preferred")

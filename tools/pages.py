@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-# The brain is imported as the package ``module_utils``, without Ansible.
+# Modules below plugins/module_utils are imported as the package ``module_utils``, without Ansible.
 sys.path.insert(0, str(ROOT / "plugins"))
 
 

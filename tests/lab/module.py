@@ -17,7 +17,8 @@ except ImportError:  # ansible-core before 2.19
 
 
 def patch_module_args(arguments: Mapping[str, object]) -> AbstractContextManager[None]:
-    """Have modules that start meanwhile read ``arguments``, and return them as their invocation."""
+    """A module that starts within this context reads ``arguments`` and returns them as its
+    invocation."""
     # From ansible-core 2.20 on they do that only when asked.
     asked = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
     patch = testing.patch_module_args if testing else _patch_before_2_19

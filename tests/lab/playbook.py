@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _RECAP_LINE = re.compile(r"^(\S+) +: +(ok=\d+ .*)$", re.MULTILINE)
-# Molecule forces colours on; they, and lines that break at 80 columns, stand in the way of reading.
+# Molecule turns colours on. Without them and without line breaks the output can be searched.
 _PLAIN = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000"}
 
 

@@ -16,7 +16,7 @@ from .hosts import Host, holders
 # ip-monitor(8), -tshort -oneline: "[2026-01-31T12:00:00.123456] Deleted 2: eth0 inet A/24 ..."
 _LINE = re.compile(r"^\[(?P<at>[^\]]+)\] ?(?P<gone>Deleted )?\d+: \S+\s+inet6? (?P<address>[^/ ]+)")
 
-# Two nodes may both have the address while one hands it over; a busy machine takes its time.
+# Two nodes may both have the address while one hands it over, on a busy machine for longer.
 HANDOVER = 0.5
 
 

@@ -1,4 +1,4 @@
-"""Show the demo's pair off: who holds the VIP, who answers, what a killed HAProxy costs."""
+"""Show what the demo's pair does: who holds the VIP, who answers, what a killed HAProxy costs."""
 
 from __future__ import annotations
 
