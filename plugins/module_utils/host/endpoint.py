@@ -17,11 +17,12 @@ from ..network.connection import Connection, NoAnswer
 
 _MOST = 65536
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
-_FIELDS = ("status", "level", "reason", "warnings")
+_FIELDS = ("status", "level", "reason")
+_SOMETIMES = ("warnings", "drain")
 
 
 def ask(host: str, port: int, seconds: float) -> dict[str, Any]:
-    """Return ``{"code", "status", "level", "reason"}``, and ``warnings`` where there are some.
+    """Return ``{"code", "status", "level", "reason"}``, and ``warnings`` and ``drain`` if any.
 
     Where no endpoint answers all are None but ``reason``, which says why.
     """
@@ -43,6 +44,5 @@ def verdict(answer: bytes) -> dict[str, Any]:
     if not found or not isinstance(data, dict):
         raise NoAnswer("it does not answer as mycat_status does")
     shown = {name: data.get(name) for name in _FIELDS}
-    if shown["warnings"] is None:
-        del shown["warnings"]
+    shown.update({name: data[name] for name in _SOMETIMES if data.get(name)})
     return {"code": int(found.group(1)), **shown}

@@ -26,6 +26,9 @@ def test_the_verdict_of_an_endpoint() -> None:
         }
     warned = endpoint.verdict(http(200, '{"status": "up", "warnings": ["w"]}'))
     assert (warned["warnings"], warned["level"]) == (["w"], None)
+    drained = endpoint.verdict(http(503, '{"status": "down", "drain": {"by": "x"}}'))
+    assert drained["drain"] == {"by": "x"}
+    assert "drain" not in warned
 
 
 @pytest.mark.parametrize(
