@@ -45,6 +45,7 @@ class Facts:
     expected: dict[str, Any]
     clusters: dict[str, Any]
     marks: dict[str, Any]
+    changing: list[str]
     states: dict[str, Any]
     before: dict[str, Any]
     done: dict[str, list[str]]
@@ -67,6 +68,7 @@ def collect(inventory: Inventory) -> Facts:
         expected=dict(mapping(run.get("expected"))),
         clusters=dict(mapping(run.get("clusters"))),
         marks=dict(mapping(run.get("marks"))),
+        changing=list(run.get("changing") or ()),
         states={host: inventory.state(host) or None for host in hosts},
         before=of_each("__mycat_ha_before"),
         done={host: done_on(inventory, host) for host in hosts},
@@ -105,6 +107,23 @@ def broken(facts: Facts, worse: list[dict[str, Any]], wave: list[str]) -> dict[s
     for name, text in dict.fromkeys(found):
         sentences.setdefault(name, []).append(text)
     return sentences
+
+
+def to_put_back(facts: Facts, worse: list[dict[str, Any]]) -> list[str]:
+    """The hosts that this run changed in clusters that are worse now, those that hold a virtual
+    address last. A host on which something failed was put back with its wave."""
+    clusters = {problem["cluster"] for problem in worse}
+    hosts = [
+        host
+        for host in facts.changing
+        if host not in facts.failures and clusters & set(facts.clusters.get(host, ()))
+    ]
+    return sorted(hosts, key=lambda host: _held(facts.states.get(host)))
+
+
+def _held(state: Any) -> int:
+    instances = mapping(mapping(state).get("keepalived")).get("instances") or ()
+    return sum(len(mapping(one).get("held") or ()) for one in instances)
 
 
 def _seconds(value: Any) -> float:
@@ -157,6 +176,7 @@ class ActionModule(ActionBase):
             changed=facts.done if options["changed"] else None,
             **run,
         )
+        worse = new_problems(former, report)
         lines = [*(f"FAILED {text}" for text in facts.failures.values()), *table(report)]
         refusal = write_report(report, options["report"]) if options["report"] else ""
         if refusal:
@@ -169,5 +189,6 @@ class ActionModule(ActionBase):
             "settled": settled(facts.states, facts.expected),
             "lines": lines,
             "report": report,
-            "broken": broken(facts, new_problems(former, report), options["wave"]),
+            "broken": broken(facts, worse, options["wave"]),
+            "to_put_back": to_put_back(facts, worse),
         }

@@ -91,4 +91,11 @@ broken:
   returned: success
   type: dict
   sample: {main: [lb2 is in FAULT]}
+to_put_back:
+  description: >-
+    The hosts that the run changed in clusters that are worse now than before, those that hold a
+    virtual IP last.
+  returned: success
+  type: list
+  elements: str
 """

@@ -18,7 +18,7 @@ from ..keepalived.claims import Claim
 from ..readers import RefusalError
 from . import changes
 from .hosts import HostView, answering_port
-from .managed import KEEPALIVED_CONF, STATE_FOLDER
+from .managed import KEEPALIVED_CONF, RUN_FOLDER
 from .request import Cluster
 
 # What modes kill and weight write into keepalived_log; log readers may know these lines.
@@ -217,7 +217,7 @@ def _context(
     mode, log = settings["keepalived_failover_mode"], settings["keepalived_log"]
     return {
         "mode": mode,
-        "state_folder": STATE_FOLDER,
+        "run_folder": RUN_FOLDER,
         "systemd": host.systemd,
         "grace": settings["keepalived_restart_grace"],
         "log": log,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 HAPROXY_CFG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
-#: In it a file for each VRRP instance, which says its state.
-STATE_FOLDER = "/run/mycat_ha/state"
+#: What keepalived watches and what its hook records; empty after a boot.
+RUN_FOLDER = "/run/mycat_ha"
 CREDENTIALS = "/etc/mycat_status/credentials.json"
 DRAIN_FILE = "/run/mycat_status/drain"
 SOCKET_UNIT = "/etc/systemd/system/mycat_status.socket"

@@ -18,6 +18,7 @@ from ansible_collections.mycat.ha.plugins.action.cluster_report import (
     OPTIONS,
     broken,
     collect,
+    to_put_back,
     write_report,
 )
 from ansible_collections.mycat.ha.plugins.modules import cluster_report
@@ -132,6 +133,19 @@ def test_what_the_network_says_of_a_changed_host_counts() -> None:
         )
     )
     assert broken(facts, [], ["lb1"]) == {"main": [f"nobody has {VIP}"]}
+
+
+def test_hosts_go_back_the_holder_last() -> None:
+    def holding(*held: str) -> dict[str, Any]:
+        instances = [{"name": "mycat_1", "held": list(held)}]
+        return {"__mycat_ha_state": {"files": {}, "keepalived": {"instances": instances}}}
+
+    hosts = {"a1": holding(VIP), "a2": holding(), "b1": holding(), "a3": holding()}
+    clusters = {"a1": ["east"], "a2": ["east"], "a3": ["east"], "b1": ["west"]}
+    hosts["a3"]["__mycat_ha_failure"] = "a3: put back with its wave"
+    facts = collect(Kept({"clusters": clusters, "changing": ["a1", "a2", "a3", "b1"]}, hosts))
+    assert to_put_back(facts, [{"cluster": "east", "what": "x"}]) == ["a2", "a1"]
+    assert to_put_back(facts, []) == []
 
 
 # ---- the file ----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
@@ -25,10 +26,14 @@ def record(tmp_path):
     script = tmp_path / "record_state"
     script.write_text(
         environment.get_template("record_state.sh.j2").render(
-            ansible_managed="", state_folder=tmp_path / "state"
+            ansible_managed="", run_folder=tmp_path
         )
     )
     (tmp_path / "state").mkdir()
+    (tmp_path / "bin").mkdir()
+    logger = tmp_path / "bin/logger"
+    logger.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/journal\n')
+    logger.chmod(0o755)
 
     def record(*arguments):
         done = subprocess.run(
@@ -37,6 +42,7 @@ def record(tmp_path):
             text=True,
             check=True,
             timeout=20,
+            env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
         )
         assert done.stderr == ""
         return done.stdout
@@ -75,3 +81,23 @@ def test_a_name_leads_out_of_no_directory(record, tmp_path):
     record("INSTANCE", "../x", "MASTER", "254")
     assert (tmp_path / "state/.._x").read_text() == "MASTER\n"
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "files", "why"),
+    [
+        ("MASTER", {}, "no better load balancer was heard"),
+        ("BACKUP", {}, "this load balancer can take over, and leaves the address where it is"),
+        ("FAULT", {"haproxy_down": "1"}, "HAProxy is down"),
+        ("FAULT", {"haproxy_down": "0", "maintenance": "1"}, "an operator set"),
+        ("FAULT", {"haproxy_down": "0", "maintenance": "0"}, "a check fails or the interface"),
+        ("FAULT", {}, "a check fails or the interface is down"),
+        ("STOP", {}, "keepalived stops"),
+    ],
+)
+def test_the_journal_says_why_in_one_line(record, tmp_path, state, files, why):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content + "\n")
+    record("INSTANCE", "vip_1", state, "254")
+    (line,) = (tmp_path / "journal").read_text().splitlines()
+    assert line.startswith(f"-t mycat_ha -- vip_1 is {state}: {why}")
