@@ -8,7 +8,7 @@ import pytest
 from lab.playbook import run_playbook
 
 REFUSALS = {
-    "missing VIP": ({"mycat_ha_vip": ""}, "mycat_ha_vip: no virtual IP is set. Write"),
+    "missing VIP": ({"mycat_ha_vip": ""}, "mycat_ha_vip: no virtual IP is set; write"),
     "rubbish for a VIP": ({"mycat_ha_vip": "rubbish"}, "mycat_ha_vip: is 'rubbish'; write"),
     "VIP without prefix": ({"mycat_ha_vip": "<lan>.100"}, "write an address and its prefix"),
     "VIP in no subnet": (
@@ -21,15 +21,15 @@ REFUSALS = {
     ),
     "VIP of a MyCat": (
         {"mycat_ha_vip": "<mycat1>/24"},
-        "mycat_ha_vip: <mycat1> is the address of mycat1",
+        "mycat_ha_vip: <mycat1> is an address of mycat1",
     ),
     "unknown mode": (
         {"mycat_ha_failover_mode": "magic"},
-        "mycat_ha_failover_mode must be one of: fault, weight, kill",
+        "mycat_ha_failover_mode: is 'magic'; write one of fault, weight, kill",
     ),
     "unknown preempt": (
         {"mycat_ha_preempt": "often"},
-        "mycat_ha_preempt must be one of: sticky, preferred",
+        "mycat_ha_preempt: is 'often'; write one of sticky, preferred",
     ),
     "budget nobody keeps": (
         {"mycat_ha_failover_budget": 0.01},
@@ -38,11 +38,11 @@ REFUSALS = {
     "budget in words": ({"mycat_ha_node_loss_budget": "soon"}, "mycat_ha_node_loss_budget"),
     "one load balancer": (
         {"mycat_ha_lb_group": "clients"},
-        'the inventory has 1 host(s) in the group "clients"',
+        "mycat_ha_lb_group: the group 'clients' has 1 host(s)",
     ),
     "group that is not there": (
         {"mycat_ha_mycat_group": "nobody"},
-        'the inventory has 0 host(s) in the group "nobody"',
+        "mycat_ha_mycat_group: the inventory has no host in the group 'nobody'",
     ),
     "name with a brace": (
         {"mycat_ha_vips": [{"address": "<lan>.100/24", "name": "x}"}]},
@@ -58,7 +58,7 @@ REFUSALS = {
     ),
     "unknown level": (
         {"mycat_status_level": "deep"},
-        "mycat_status_level must be one of: process, greeting, query",
+        "mycat_status_level: is 'deep'; write one of process, greeting, query",
     ),
     "query without a user": (
         {"mycat_status_level": "query"},

@@ -1,4 +1,4 @@
-"""What a run costs and prints, and what it does where hosts or settings are not as they should be."""
+"""What a run costs and prints, and what it makes of hosts and settings that are amiss."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_wrong_setting_that_takes_the_service_away_is_put_back(holder, lbs, vi
 
 @pytest.fixture
 def unreachable(mycats, tmp_path):
-    """A MyCat host to which Ansible finds no way, while its MyCat serves on; and options that say so."""
+    """A MyCat host to which Ansible finds no way while it serves on, and options that say so."""
     host = mycats[0]
     address = next(a for a in host.addresses() if not a.startswith(("127.", "::")))
     nowhere = {"ansible_host": "no-such-container", "mycat_ha_address": address}

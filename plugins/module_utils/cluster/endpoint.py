@@ -33,7 +33,8 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
     for host in cluster.mycats:
         settings, files = host.settings["mycat_status"], host.state.get("files") or {}
         try:
-            allow = settings.get("mycat_status_allow") or _askers(cluster, host)
+            allow = settings.get("mycat_status_allow")
+            allow = _askers(cluster, host) if allow is None else allow
             context = template_context(host, allow, program)
         except SettingError as error:
             cluster.refused.add(host.name, error)
@@ -109,12 +110,12 @@ def with_xinetd(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
 
 
 def template_context(host: HostView, allow: Sequence[str], program: Any) -> dict[str, Any]:
-    """What the role's templates get. Raises SettingError; ``allow`` are the load balancers'
-    addresses, who may ask unless mycat_status_allow names others."""
+    """What the role's templates get. Raises SettingError; ``allow`` are the addresses that may
+    ask."""
     settings = host.settings["mycat_status"]
     for error in _problems(host):
         raise error
-    asked = _program_settings(settings, settings.get("mycat_status_allow") or list(allow))
+    asked = _program_settings(settings, allow)
     try:
         program.Settings(asked)
     except program.SettingError as error:
@@ -143,6 +144,11 @@ def _problems(host: HostView) -> Iterator[SettingError]:
     user, password = settings["mycat_status_user"], settings["mycat_status_password"]
     elsewhere = settings.get("mycat_status_credentials_file")
     manager = settings.get("mycat_status_manager_port")
+    if settings.get("mycat_status_allow") == []:
+        yield SettingError(
+            "mycat_status_allow",
+            "nobody may ask this endpoint; list the load balancers' addresses, or leave it out",
+        )
     if elsewhere and (user or password):
         yield SettingError(
             "mycat_status_credentials_file",
