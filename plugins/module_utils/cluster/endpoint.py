@@ -24,6 +24,7 @@ LOCAL = ("127.0.0.1", "::1")
 _SAME = (
     *("home", "long_name", "wrapper", "host", "sql_port", "marker", "use_status_command"),
     *("check_timeout", "client_timeout", "max_age", "drain"),
+    *("require_pid", "ready_query", "recovery_time"),
 )
 
 
