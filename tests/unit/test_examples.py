@@ -18,28 +18,32 @@ from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
 from ansible_collections.mycat.ha.plugins.module_utils.variables import unknown_variables
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/README.md")])
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", "docs/**/*.md", "roles/*/README.md")
+    for path in ROOT.glob(pattern)
+)
 INVENTORY = "[haproxy]\nlb1\nlb2\n\n[mycat]\nmycat1\n\n[all:vars]\nmycat_ha_vip=192.0.2.100/24\n"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_OURS = re.compile(r"(mycat_ha|mycat_status|haproxy|keepalived)_\w+")
+_OURS = re.compile(r"(?:mycat_ha|mycat_status|haproxy|keepalived)_\w+")
 
 
 @dataclass(frozen=True)
 class Example:
     """A code block of a page; ``line`` is that of its first line."""
 
-    page: Path
+    page: str
     line: int
     language: str
     text: str
 
     def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        return f"{self.page}:{self.line}"
 
 
 def examples(*languages: str) -> Iterator[Example]:
     for page in PAGES:
-        text = page.read_text(encoding="utf-8")
+        text = (ROOT / page).read_text(encoding="utf-8")
         for block in _BLOCK.finditer(text):
             if block[1] in languages:
                 yield Example(page, text.count("\n", 0, block.start(2)) + 1, block[1], block[2])
@@ -115,17 +119,29 @@ def test_variables_are_known_and_of_their_type(variables, spec):
     assert (list(map(str, [*refused, *wrong])), warnings) == ([], [])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_is_named_is_there(page):
+@pytest.fixture(scope="session")
+def there() -> set[str]:
+    """The names of playbooks, roles, modules and other plugins."""
+    named = [*ROOT.glob("plugins/*/*.py"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*")]
+    return {path.stem for path in named}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_named_is_there(page, there):
     """Playbooks, roles, modules and other plugins; pages that links lead to; paths of the tree."""
-    there = {path.stem for path in (ROOT / "plugins").glob("*/*.py")}
-    there |= {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
-    there |= {path.name for path in (ROOT / "roles").iterdir()}
-    text = page.read_text(encoding="utf-8")
+    text = (ROOT / page).read_text(encoding="utf-8")
     assert set(re.findall(r"\bmycat\.ha\.(\w+)", text)) <= there
     links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text)
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
     paths = re.findall(
         r"`((?:bench|docs|molecule|playbooks|plugins|roles|tests|tools)/[^` <*]*)`", text
     )
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+# The list of changes also names what is gone.
+@pytest.mark.parametrize("page", sorted({*PAGES} - {"CHANGELOG.md"}))
+def test_variables_that_are_named_are_options(page, spec, there):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(rf"`(?:-e )?({_OURS.pattern})(?=[`:= ])", text)
+    assert {name for name in named if name not in there} <= set(spec)
