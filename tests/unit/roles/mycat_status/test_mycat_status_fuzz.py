@@ -146,7 +146,7 @@ def test_no_input_makes_it_hang_crash_or_lie(home, start):
                     key.fileobj.close()
                     data, raw, begun = key.data
                     answer = Answer(raw)
-                    assert time.monotonic() - begun < 1.5, data
+                    assert time.monotonic() - begun < 10, data
                     assert answer.code in (400, 503, None) or says_down(answer), data
                     codes[answer.code] = codes.get(answer.code, 0) + 1
     assert endpoint.process.poll() is None
