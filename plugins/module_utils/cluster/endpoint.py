@@ -35,7 +35,7 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
         settings, files = host.settings["mycat_status"], host.state.get("files") or {}
         try:
             allow = settings.get("mycat_status_allow")
-            allow = _askers(cluster, host) if allow is None else allow
+            allow = _load_balancer_addresses(cluster, host) if allow is None else allow
             context = template_context(host, allow, program)
         except SettingError as error:
             cluster.refused.add(host.name, error)
@@ -56,7 +56,7 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
         )
 
 
-def _askers(cluster: Cluster, mycat: HostView) -> list[str]:
+def _load_balancer_addresses(cluster: Cluster, mycat: HostView) -> list[str]:
     """The load balancers' own addresses, of all clusters that the MyCat serves.
 
     Among addresses of one subnet Linux takes the first as the source in IPv4, but may take the

@@ -99,14 +99,14 @@ def _server(lb: HostView, mycat: HostView) -> dict[str, Any]:
     return {
         "name": mycat.name,
         "address": address_of(mycat),
-        "port": _one_fact(
+        "port": _agreed_port(
             asked.get("haproxy_mycat_port"),
             "haproxy_mycat_port",
             own["mycat_status_sql_port"],
             "mycat_status_sql_port",
             mycat,
         ),
-        "check_port": _one_fact(
+        "check_port": _agreed_port(
             asked.get("haproxy_check_port"),
             "haproxy_check_port",
             own["mycat_status_port"],
@@ -116,7 +116,7 @@ def _server(lb: HostView, mycat: HostView) -> dict[str, Any]:
     }
 
 
-def _one_fact(asked: int | None, asking: str, own: int, owning: str, mycat: HostView) -> int:
+def _agreed_port(asked: int | None, asking: str, own: int, owning: str, mycat: HostView) -> int:
     """A port that two variables can say. Raises SettingError where they contradict each other."""
     if asked is None or asked == own:
         return own

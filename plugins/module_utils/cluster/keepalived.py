@@ -43,7 +43,7 @@ def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
 
     ``taken`` are virtual router ids of other clusters on the same networks.
     """
-    if not _has_what_it_takes(cluster):
+    if not _has_hosts_and_vips(cluster):
         return None
     role = cluster.request.roles["keepalived"]
     try:
@@ -57,14 +57,14 @@ def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
         for error in refusal.errors:
             cluster.refuse(error)
         return None
-    _refuse_stolen(cluster, plan.addresses)
+    _refuse_used_addresses(cluster, plan.addresses)
     together = any(_cluster_wide(host, plan) for host in cluster.load_balancers)
     if together:
-        _refuse_half_a_change(cluster)
+        _refuse_unless_all_answer(cluster)
     return Planned(plan, [_needs(cluster, host, plan) for host in cluster.load_balancers], together)
 
 
-def _has_what_it_takes(cluster: Cluster) -> bool:
+def _has_hosts_and_vips(cluster: Cluster) -> bool:
     lbs = cluster.load_balancers
     if not lbs:
         return False
@@ -116,7 +116,7 @@ def _as_asked(host: HostView) -> keepalived.Host:
     )
 
 
-def _refuse_stolen(cluster: Cluster, addresses: Sequence[str]) -> None:
+def _refuse_used_addresses(cluster: Cluster, addresses: Sequence[str]) -> None:
     """Refuse virtual addresses that a host outside this cluster's load balancers has."""
     for name, host in cluster.request.hosts.items():
         own = {
@@ -146,7 +146,7 @@ def _refuse_missing(
             )
 
 
-def _refuse_half_a_change(cluster: Cluster) -> None:
+def _refuse_unless_all_answer(cluster: Cluster) -> None:
     lost = [host.name for host in cluster.load_balancers if not host.reachable]
     if lost:
         cluster.refuse(
