@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
                 clusters=clusters,
                 hosts=hosts,
                 roles={name: every[name] for name in wanted},
-                changing=arguments["changing"] or wanted,
+                changing=wanted if arguments["changing"] is None else arguments["changing"],
                 groups=inventory.groups,
                 notes=views.notes,
                 managed=self._managed(inventory),

@@ -90,9 +90,12 @@ def done_on(inventory: Inventory, host: str) -> list[str]:
 
 
 def broken(facts: Facts, worse: list[dict[str, Any]], wave: list[str]) -> dict[str, list[str]]:
-    """What the change of these hosts broke, {cluster: sentences}: what is worse than before, what
-    failed on them, and what the network says of their addresses."""
-    found = [(problem["cluster"], problem["what"]) for problem in worse]
+    """What the change of these hosts broke, {cluster: sentences}: what is worse than before in
+    their clusters, what failed on them, and what the network says of their addresses."""
+    clusters = {name for host in wave for name in facts.clusters.get(host, ())}
+    found = [
+        (problem["cluster"], problem["what"]) for problem in worse if problem["cluster"] in clusters
+    ]
     for host in wave:
         said = [facts.failures[host]] if host in facts.failures else []
         running = mapping(mapping(facts.states.get(host)).get("keepalived"))
@@ -107,6 +110,11 @@ def broken(facts: Facts, worse: list[dict[str, Any]], wave: list[str]) -> dict[s
     for name, text in dict.fromkeys(found):
         sentences.setdefault(name, []).append(text)
     return sentences
+
+
+def stopped(facts: Facts) -> list[str]:
+    """The clusters in which something failed; their other hosts are left as they are."""
+    return sorted({name for host in facts.failures for name in facts.clusters.get(host, ())})
 
 
 def to_put_back(facts: Facts, worse: list[dict[str, Any]]) -> list[str]:
@@ -190,5 +198,7 @@ class ActionModule(ActionBase):
             "lines": lines,
             "report": report,
             "broken": broken(facts, worse, options["wave"]),
+            "wave_failed": bool(set(options["wave"]) & set(facts.failures)),
+            "stopped": stopped(facts),
             "to_put_back": to_put_back(facts, worse),
         }

@@ -91,6 +91,15 @@ broken:
   returned: success
   type: dict
   sample: {main: [lb2 is in FAULT]}
+wave_failed:
+  description: Whether a task failed on a host of O(wave).
+  returned: success
+  type: bool
+stopped:
+  description: The clusters in which a task failed, whose other hosts are to be left as they are.
+  returned: success
+  type: list
+  elements: str
 to_put_back:
   description: >-
     The hosts that the run changed in clusters that are worse now than before, those that hold a

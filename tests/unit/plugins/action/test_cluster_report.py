@@ -18,6 +18,7 @@ from ansible_collections.mycat.ha.plugins.action.cluster_report import (
     OPTIONS,
     broken,
     collect,
+    stopped,
     to_put_back,
     write_report,
 )
@@ -104,10 +105,12 @@ def test_what_broke_is_told_for_each_cluster() -> None:
         )
     )
     worse = [{"cluster": "east", "what": "is in FAULT"}]
-    assert broken(facts, worse, ["b1"]) == {
+    assert broken(facts, worse, ["a1", "b1"]) == {
         "east": ["is in FAULT"],
         "west": ["b1: no space left"],
     }
+    assert broken(facts, worse, ["b1"]) == {"west": ["b1: no space left"]}
+    assert stopped(facts) == ["west"]
     assert broken(facts, [], ["b2"]) == {}
 
 
