@@ -106,6 +106,8 @@ molecule-%: venv
 
 differential: venv ## The VRRP model against real keepalived, N random cases (N=1000) on each version
 	$(DIFFERENTIAL) --release bookworm --cases $(N)
+	$(DIFFERENTIAL) --release bookworm --texts --cases $(N)
+	$(DIFFERENTIAL) --release trixie --texts --cases $(N)
 	$(DIFFERENTIAL) --release trixie --cases $(N)
 
 differential-short: venv

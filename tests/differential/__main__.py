@@ -17,7 +17,7 @@ import time
 from types import FrameType
 from typing import Iterator
 
-from . import cases, known, lab, report
+from . import cases, known, lab, report, texts
 from .daemon import Daemon, DaemonError, installed, release
 from .run import Outcome, run, shrink
 
@@ -32,6 +32,8 @@ def main() -> int:
         lab.prepare()
         lab.sweep()
         daemon = release(options.release) if options.release else installed(options.keepalived)
+        if options.texts:
+            return _texts(options, daemon)
         return _campaign(options, daemon) if options.seed is None else _replay(options, daemon)
     except (DaemonError, lab.LabError) as error:
         print(f"differential test cannot run: {error}", file=sys.stderr)
@@ -50,6 +52,8 @@ def _options() -> argparse.Namespace:
     which.add_argument("--release", metavar="NAME",
                        help="run the keepalived of this Debian release (bookworm, trixie), fetched "
                        "into .cache/differential on first use; nothing is installed")  # fmt: skip
+    parser.add_argument("--texts", action="store_true",
+                        help="random texts as people write them instead of models")  # fmt: skip
     parser.add_argument("-n", "--cases", type=int, default=1000, help="stop after so many cases")
     parser.add_argument("--budget", type=float, metavar="SECONDS", default=float("inf"),
                         help="start no case that would end after this time")  # fmt: skip
@@ -66,6 +70,27 @@ def _options() -> argparse.Namespace:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _texts(options: argparse.Namespace, daemon: Daemon) -> int:
+    """Texts through the validator and the daemons; what disagrees is run again, alone."""
+    first = options.first_seed if options.seed is None else options.seed
+    if first is None:
+        first = random.SystemRandom().randrange(1_000_000)
+    count = options.cases if options.seed is None else 1
+    print(f"keepalived {daemon.label}, texts from seed {first}", flush=True)
+    end = time.monotonic() + options.budget
+    seeds = (seed for seed in range(first, first + count) if time.monotonic() < end)
+    tried = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for verdict in pool.map(lambda seed: texts.run(texts.make(seed), daemon), seeds):
+            tried += 1
+            if not verdict.agrees:
+                again = texts.run(verdict.case, daemon)
+                failed += not again.agrees
+                print("" if again.agrees else texts.described(again), flush=True)
+    print(f"{tried} texts, {failed} unexplained")
+    return 1 if failed else 0
 
 
 def _replay(options: argparse.Namespace, daemon: Daemon) -> int:

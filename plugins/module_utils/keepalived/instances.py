@@ -196,7 +196,7 @@ class InstanceReader:
             self.other_family(child, child.value)
 
     def on_mcast_dst_ip(self, child: Statement) -> None:
-        if not _is_address(child.value):
+        if not _is_address(child.value) or not ipaddress.ip_address(child.value).is_multicast:
             self.reader.invalid(child, "a multicast address")
         elif self._family_fits(child.value):
             self.values["multicast_group"] = "" if child.value in _STANDARD_GROUPS else child.value

@@ -275,7 +275,7 @@ class NodeReader:
         near = difflib.get_close_matches(keyword, sorted(keywords.names_in(block)), 1, 0.7)
         fix = ""
         if keyword.startswith("\ufeff"):
-            said = f"{keyword[1:]!r} behind the byte order mark of the file,"
+            said = f"{keyword[1:] or 'the line'} behind the byte order mark of the file,"
             fix = "Save the file as UTF-8 without byte order mark."
         elif near and block != "authentication":
             fix = f"Write {near[0]} instead of {keyword}."

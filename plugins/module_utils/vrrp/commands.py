@@ -32,7 +32,7 @@ _NO_PROGRAM = frozenset(
 # Programs that fail when they are given operators as arguments, or no argument at all.
 _TESTS = frozenset(("[", "test"))
 _STRICT = _TESTS | {"killall"}
-_WANT_ARGUMENTS = _STRICT | {"pidof", "pgrep", "grep", "nc", "curl", "wget", "ping", "systemctl"}
+_WANT_ARGUMENTS = _STRICT | {"pidof", "pgrep", "grep", "nc", "curl", "wget", "ping"}
 # Programs to which everything is an argument to print or to overlook.
 _ALWAYS_PASS = frozenset(("echo", "true", "printf", ":"))
 
@@ -65,14 +65,13 @@ def fault_of(command: str) -> Fault | None:
     if not words:
         return None
     program = words[0].rpartition("/")[2]
-    if words[0][0] in _TYPOGRAPHIC:
-        return Fault(words[0], "stands in typographic quotes", Effect.DROPPED)
-    if words[0] in _NO_PROGRAM:
-        return Fault(words[0], "is a word of the shell, no program", Effect.DROPPED)
-    if _OPERATOR.match(words[0]):
-        return Fault(words[0], "is for a shell, but no shell reads it", Effect.FAILS)
+    first = _fault_of_first_word(words[0])
+    if first:
+        return first
     if program in _SHELLS:
         return _fault_of_shell(program, words[1:])
+    if len(words) == 1 and program in _WANT_ARGUMENTS:
+        return Fault(program, "wants arguments", Effect.FAILS)
     operators = [word for word in words[1:] if _OPERATOR.match(word)]
     if not operators:
         return None
@@ -82,6 +81,16 @@ def fault_of(command: str) -> Fault | None:
     elif program in _STRICT:
         effect = Effect.FAILS
     return Fault(operators[0], "is for a shell, but no shell reads it", effect)
+
+
+def _fault_of_first_word(word: str) -> Fault | None:
+    if word[0] in _TYPOGRAPHIC:
+        return Fault(word, "stands in typographic quotes", Effect.DROPPED)
+    if word in _NO_PROGRAM:
+        return Fault(word, "is a word of the shell, no program", Effect.DROPPED)
+    if _OPERATOR.match(word):
+        return Fault(word, "is for a shell, but no shell reads it", Effect.FAILS)
+    return None
 
 
 def least_seconds(command: str) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Iterable, Iterator, Mapping, Sequence, Tuple
 
 from . import priority
@@ -226,6 +226,24 @@ def _connected(part: Sequence[NodeInstance]) -> Iterator[Router]:
     for member, first in zip(part, firsts):
         groups.setdefault(root(first), []).append(member)
     yield from groups.values()
+
+
+def cluster_of(router: Router) -> Cluster:
+    """The router as a cluster of its own, without the sync groups that tie it to others."""
+    return Cluster(
+        tuple(
+            replace(
+                member.node,
+                instances=(member.instance,),
+                sync_groups=tuple(
+                    group
+                    for group in member.node.sync_groups
+                    if set(group.members) <= {member.instance.name}
+                ),
+            )
+            for member in router
+        )
+    )
 
 
 def names_of(members: Iterable[NodeInstance]) -> str:

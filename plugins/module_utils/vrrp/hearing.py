@@ -96,7 +96,7 @@ class AdvertContent:
     version: int
     authentication: tuple[str, str] | None
     interval: float | None
-    vips: frozenset[str]
+    vips: tuple[str, ...]
 
 
 def content_of(instance: Instance) -> AdvertContent:
@@ -108,7 +108,8 @@ def content_of(instance: Instance) -> AdvertContent:
         version=instance.version,
         authentication=authentication_in_force(instance),
         interval=priority.advert_interval(instance) if instance.version == 2 else None,
-        vips=frozenset(map(plain_address, instance.virtual_ipaddress)),
+        # As a list: an address that is written twice is sent twice.
+        vips=tuple(sorted(map(plain_address, instance.virtual_ipaddress))),
     )
 
 

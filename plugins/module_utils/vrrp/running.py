@@ -83,7 +83,8 @@ def source_is_foreign(node: Node, instance: Instance) -> bool:
     One told address says this of its own network only: the node may have others elsewhere.
     """
     source = instance.unicast_src_ip
-    if not source:
+    # Multicast adverts go out from any address.
+    if not source or not instance.unicast_peer:
         return False
     if node.addresses:
         return plain_address(source) not in map(plain_address, node.addresses)
@@ -138,12 +139,13 @@ def borrowed_sources(cluster: Cluster) -> frozenset[tuple[str, str | None]]:
     first_with: dict[str, str] = {}
     for node in cluster.nodes:
         for instance in node.instances:
-            if instance.unicast_src_ip and runs(node, instance):
+            if instance.unicast_src_ip and instance.unicast_peer and runs(node, instance):
                 first_with.setdefault(instance.unicast_src_ip, node.name)
     return frozenset(
         (node.name, instance.unicast_src_ip)
         for node in cluster.nodes
         for instance in node.instances
         if instance.unicast_src_ip
+        and instance.unicast_peer
         and first_with.get(instance.unicast_src_ip, node.name) != node.name
     )

@@ -105,8 +105,8 @@ def listed(names: Sequence[str]) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital letter in front and a full stop."""
-    return text[:1].upper() + text[1:] + "."
+    """The text with a capital letter in front and a full stop; empty for nothing."""
+    return text[:1].upper() + text[1:] + "." if text else ""
 
 
 def dotted(version: Iterable[int]) -> str:

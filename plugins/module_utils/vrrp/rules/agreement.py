@@ -247,6 +247,11 @@ def vip_mismatch(estate: Estate) -> Iterator[Finding]:
                 yield _vip_mismatch(router, keyword, found)
 
 
+def found_more(found: Mapping[Hashable, list[NodeInstance]]) -> list[NodeInstance]:
+    """The members with the longest list."""
+    return found[max(found, key=lambda listed_addresses: len(listed_addresses))]  # type: ignore[arg-type]
+
+
 def _vip_mismatch(
     router: Router, keyword: str, found: Mapping[Hashable, list[NodeInstance]]
 ) -> Finding:
@@ -257,6 +262,7 @@ def _vip_mismatch(
         for members in [[m for value, ms in found.items() for m in ms if address not in value]]  # type: ignore[operator]
         if members
     ]
+    missing = missing or [f"an address is written more often on {names_of(found_more(found))}"]
     rejects = keyword == "virtual_ipaddress" and any(
         member.node.keepalived_version < VIP_LIST_ONLY_LOGGED_SINCE for member in router
     )

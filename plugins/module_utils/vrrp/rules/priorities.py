@@ -9,12 +9,22 @@ import itertools
 from dataclasses import dataclass
 from typing import Iterator
 
-from .. import priority, versions
-from ..estate import Estate, Judge, NodeInstance, Router, is_defined, names_of, others, place_of
+from .. import priority, repairs, versions
+from ..estate import (
+    Estate,
+    Judge,
+    NodeInstance,
+    Router,
+    cluster_of,
+    is_defined,
+    names_of,
+    others,
+    place_of,
+)
 from ..findings import OUTRANKED, Finding, Rule, Severity
 from ..model import CheckKind, State, Track
 from ..pairs import NO_FAILOVER
-from ..words import sentence
+from ..words import listed, sentence
 
 NOPREEMPT_WITH_WEIGHT = Rule(
     "nopreempt-with-weight",
@@ -25,6 +35,10 @@ NOPREEMPT_WITH_WEIGHT = Rule(
     fix="Keep nopreempt and set the weight to 0, or keep the weight and remove nopreempt.",
     breaks=NO_FAILOVER,
 )
+
+
+def _weighted_names(router: Router) -> list[str]:
+    return list(dict.fromkeys(t.check for member in router for t in member.weighted))
 
 
 def _weighted_elsewhere(router: Router, member: NodeInstance) -> tuple[NodeInstance, Track] | None:
@@ -48,8 +62,7 @@ def nopreempt_with_weight(estate: Estate) -> Iterator[Finding]:
                     NOPREEMPT_WITH_WEIGHT,
                     f"{member} has nopreempt: when {track.check} fails on {other} and its priority "
                     f"drops by {abs(track.weight)}, {member} still leaves the address there",
-                    f"Set the weight of {track.check} to 0 on all nodes and keep nopreempt, or "
-                    "remove nopreempt on all nodes.",
+                    _offered(router),
                     "nopreempt",
                 )
 
@@ -100,6 +113,11 @@ def _short_weights(router: Router) -> Iterator[_Short]:
             yield max(shorts, key=lambda short: (short.missing, not short.clamped))
 
 
+def _offered(router: Router) -> str:
+    """What cures the router, as a sentence; empty where nothing that was tried does."""
+    return sentence(", or ".join(repair.words for repair in repairs.offers(cluster_of(router))))
+
+
 def weight_below_gap(estate: Estate) -> Iterator[Finding]:
     """A weight that is not larger than the gap between two priorities."""
     for router in estate.routers:
@@ -107,21 +125,12 @@ def weight_below_gap(estate: Estate) -> Iterator[Finding]:
             if short.clamped:
                 continue
             track, holder, taker = short.track, short.holder, short.taker
-            enough = abs(track.weight) + short.missing
-            raised = priority.base_priority(taker.instance) + short.missing
-            fixes = ["set the weight to 0 on all nodes (a failed check is then a fault)"]
-            if raised < priority.base_priority(holder.instance):
-                fixes.insert(0, f"set the priority of {taker} to at least {raised}")
-            if enough <= priority.WEIGHT_LIMIT:
-                sign = "-" if track.weight < 0 else ""
-                direction = "at most" if track.weight < 0 else "at least"
-                fixes.insert(0, f"set the weight to {direction} {sign}{enough} on all nodes")
             yield holder.finding(
                 WEIGHT_BELOW_GAP,
                 f"when {track.check} fails on {holder}, its priority becomes "
                 f"{holder.effective(track.check)}; healthy {taker} has {taker.effective()}, which "
                 f"is not higher, so {holder} keeps the address",
-                sentence(", or ".join(fixes)),
+                _offered(router),
                 place_of(track),
                 "priority",
             )
@@ -145,15 +154,6 @@ def weight_clamped(estate: Estate) -> Iterator[Finding]:
         for short in _short_weights(router):
             if not short.clamped:
                 continue
-            totals = [member.total() for member in router]
-            totals += [member.total(t.check) for member in router for t in member.weighted]
-            over = max(totals) - priority.HIGHEST
-            under = priority.LOWEST - min(totals)
-            if over > 0 and under > 0:
-                fix = "Use smaller weights and priorities further from 1 and 254."
-            else:
-                move = "Lower" if over > 0 else "Raise"
-                fix = f"{move} the priority of all nodes by {max(over, under)}."
             holder, taker, track = short.holder, short.taker, short.track
             yield holder.finding(
                 WEIGHT_CLAMPED,
@@ -161,7 +161,7 @@ def weight_clamped(estate: Estate) -> Iterator[Finding]:
                 f"{holder.total(track.check)} against {taker.total()} of healthy {taker}, but the "
                 f"daemon keeps both within 1 and 254: {holder.effective(track.check)} against "
                 f"{taker.effective()}, so {holder} keeps the address",
-                fix,
+                _offered(router),
                 place_of(track),
                 "priority",
             )
@@ -217,7 +217,7 @@ def equal_priority(estate: Estate) -> Iterator[Finding]:
             if len({member.node.name for member in members}) < 2:
                 continue
             weighted = any(member.weighted for member in members)
-            free = [n for n in range(priority.HIGHEST, 0, -1) if n not in by_priority]
+            free = [n for n in range(min(value, priority.HIGHEST), 0, -1) if n not in by_priority]
             advice = ", ".join(f"{n} on {member}" for n, member in zip([value, *free], members))
             yield members[0].finding(
                 EQUAL_PRIORITY,
@@ -287,8 +287,8 @@ def preempt_delay_with_weight(estate: Estate) -> Iterator[Finding]:
                     PREEMPT_DELAY_WITH_WEIGHT,
                     f"when {track.check} fails on {other}, {member} waits {delay:g} s (its "
                     "preempt_delay) before it takes the address; the service is down meanwhile",
-                    f"Set the weight of {track.check} to 0 on all nodes, or remove preempt_delay "
-                    f"on {member}.",
+                    f"Set the weight of {listed(_weighted_names(router))} to 0 on all nodes, or "
+                    f"remove preempt_delay on {member}.",
                     "preempt_delay",
                 )
 

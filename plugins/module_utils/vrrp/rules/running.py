@@ -187,7 +187,7 @@ def source_duplicate(estate: Estate) -> Iterator[Finding]:
     """One source address on two nodes."""
     first_with: dict[str, NodeInstance] = {}
     for member in estate.members:
-        if not member.instance.unicast_src_ip or not member.runs:
+        if not member.instance.unicast_src_ip or not member.peers or not member.runs:
             continue
         first = first_with.setdefault(member.source, member)
         if first.node is not member.node:

@@ -398,7 +398,11 @@ def test_report_reaches(report, severity, expected):
 @pytest.mark.parametrize(
     ("case", "fix"),
     [
-        ("weight-clamped", "Raise the priority of all nodes by 50."),
+        (
+            "weight-clamped",
+            "Set the priority of lb2 to at least 2, or set the priority to 70 on lb1 and 51 on "
+            "lb2, or set the weight to 0 on all nodes (a failed check is then a fault).",
+        ),
         ("vrid-mismatch", "Use virtual_router_id 52 on lb1 and lb2."),
         ("vrid-duplicate", "Use 1 for VI_2 on all nodes."),
         ("vip-mismatch", "Write 192.0.2.100 and 192.0.2.101 in virtual_ipaddress on lb1 and lb2."),
@@ -408,7 +412,7 @@ def test_report_reaches(report, severity, expected):
         ("script-too-slow", "Set interval and timeout to 2 or more, or make the command faster."),
         (
             "equal-priority",
-            "For example 200 on lb1, 254 on lb2, with nopreempt if it should stay put.",
+            "For example 200 on lb1, 199 on lb2, with nopreempt if it should stay put.",
         ),
         ("weight-range", "Use -253, or 0 if the failed check is to be a fault."),
     ],
