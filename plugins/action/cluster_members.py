@@ -22,11 +22,11 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         try:
             inventory = Inventory(self._task, self._loader, task_vars or {})
-            clusters = inventory.members()
+            clusters, others = inventory.clusters()
             lb_group, mycat_group = inventory.group_names()
-            if not any(members.load_balancers for members in clusters):
+            if not any(members.load_balancers for members in (*clusters, *others)):
                 raise nobody("mycat_ha_lb_group", lb_group)
-            if not any(members.mycats for members in clusters):
+            if not any(members.mycats for members in (*clusters, *others)):
                 raise nobody("mycat_ha_mycat_group", mycat_group)
         except SettingError as error:
             return {**result, "failed": True, "msg": str(error)}
@@ -34,11 +34,6 @@ class ActionModule(ActionBase):
             **result,
             "changed": False,
             "started": time.time(),
-            "clusters": {
-                members.name: {
-                    "load_balancers": list(members.load_balancers),
-                    "mycats": list(members.mycats),
-                }
-                for members in clusters
-            },
+            "clusters": [members.as_data() for members in clusters],
+            "others": [members.as_data() for members in others],
         }

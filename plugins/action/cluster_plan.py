@@ -20,7 +20,11 @@ from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import (
     COLLECTION,
     Inventory,
 )
-from ansible_collections.mycat.ha.plugins.plugin_utils.views import Views, all_views
+from ansible_collections.mycat.ha.plugins.plugin_utils.views import (
+    Views,
+    all_views,
+    asking_others,
+)
 
 ROLES = ("mycat_status", "haproxy", "keepalived")
 
@@ -43,12 +47,14 @@ class ActionModule(ActionBase):
         inventory = Inventory(self._task, self._loader, task_vars or {})
         refused = Refusals()
         try:
-            clusters = inventory.members()
+            clusters, others = inventory.clusters()
         except SettingError as error:
             return {**result, "changed": False, **_refusal([str(error)])}
         every = roles(COLLECTION, ROLES)
         views = Views(inventory, every, refused)
-        hosts = all_views(views, clusters)
+        asking = asking_others(clusters, others)
+        first = [host for members in others for host in members.load_balancers[:1]]
+        hosts = all_views(views, clusters, (*asking, *first))
         if refused.found:
             return {**result, "changed": False, **_refusal(refused.sentences(kinds(clusters)))}
         plan = make(
@@ -58,6 +64,7 @@ class ActionModule(ActionBase):
                 roles={name: every[name] for name in wanted},
                 changing=wanted if arguments["changing"] is None else arguments["changing"],
                 groups=inventory.groups,
+                others=others,
                 notes=views.notes,
                 managed=self._managed(inventory),
                 started=self._started(inventory),
@@ -65,8 +72,7 @@ class ActionModule(ActionBase):
         )
         unknown = [
             host
-            for members in clusters
-            for host in members.hosts
+            for host in dict.fromkeys((*kinds(clusters)[0], *kinds(clusters)[1], *asking))
             if not hosts[host].facts and not hosts[host].reachable
         ]
         if self._task.check_mode and plan.run["changing"]:

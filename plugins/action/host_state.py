@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         refuses."""
         inventory = Inventory(self._task, self._loader, variables)
         try:
-            clusters = [members for members in inventory.members() if host in members.hosts]
+            clusters = [each for each in inventory.clusters()[0] if host in each.hosts]
         except SettingError:
             return {}
         every = roles(COLLECTION, ROLES)

@@ -31,14 +31,24 @@ EXAMPLES = r"""
 - name: Find the hosts of each cluster
   mycat.ha.cluster_members:
   run_once: true
+  register: found
 """
 
 RETURN = r"""
 clusters:
-  description: The load balancers and the MyCats of each cluster, in the order of the inventory.
+  description: >-
+    The load balancers and the MyCats of each cluster that the run is about, in the order of the
+    inventory. C(mycat_ha_cluster_only) and C(--limit) choose.
   returned: success
-  type: dict
-  sample: {main: {load_balancers: [lb1, lb2], mycats: [mycat1, mycat2]}}
+  type: list
+  elements: dict
+  sample: [{name: main, load_balancers: [lb1, lb2], mycats: [mycat1, mycat2]}]
+others:
+  description: The same of the clusters that the run leaves alone.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 started:
   description: When the run began, in seconds since 1970.
   returned: success

@@ -56,7 +56,7 @@ refusals:
   type: list
   elements: str
 missing:
-  description: Members of which nothing is known yet.
+  description: Hosts of which nothing is known yet, and which the plan needs.
   returned: always
   type: list
   elements: str

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.template import Templar
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.members import (
     GROUP_NAMES,
@@ -33,7 +33,7 @@ INNER = re.compile(r"__(mycat_ha|mycat_status|haproxy|keepalived)_")
 def collection_spec() -> dict[str, Any]:
     """The options of the variables ``mycat_ha_*``."""
     text = (COLLECTION / "meta/argument_specs.yml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text)["argument_specs"]["main"]["options"])
+    return dict(yaml_load(text)["argument_specs"]["main"]["options"])
 
 
 def plain(value: Any) -> Any:
@@ -125,8 +125,24 @@ class Inventory:
         """The groups of load balancers and of MyCats."""
         return group_names(self.templated(self.task_vars["inventory_hostname"], GROUP_NAMES)[0])
 
-    def members(self) -> list[Members]:
-        """The clusters that this run is about. Raises SettingError."""
+    def clusters(self) -> tuple[list[Members], list[Members]]:
+        """The clusters that this run is about, and those that it leaves alone.
+
+        It is about those that mycat_ha_cluster_only names and of which hosts are in the play.
+        Raises SettingError.
+        """
+        known = self.kept(self.task_vars["inventory_hostname"], "__mycat_ha_found")
+        if known and "others" in known:
+            return tuple(  # type: ignore[return-value]
+                [Members.from_data(each) for each in known[key]] for key in ("clusters", "others")
+            )
+        found, only = self._all_clusters()
+        playing = set(self.task_vars.get("ansible_play_hosts_all") or ())
+        wanted = [each for each in chosen(found, only) if playing.intersection(each.hosts)]
+        return wanted, [each for each in found if each not in wanted]
+
+    def _all_clusters(self) -> tuple[list[Members], list[str]]:
+        """All clusters, and which of them mycat_ha_cluster_only names."""
         lb_group, mycat_group = self.group_names()
         only = self.value(self.task_vars["inventory_hostname"], "mycat_ha_cluster_only")
         lbs, mycats = self.groups.get(lb_group, []), self.groups.get(mycat_group, [])
@@ -136,4 +152,4 @@ class Inventory:
             host: self.templated(host, ("mycat_ha_cluster", "mycat_ha_clusters"))[0]
             for host in dict.fromkeys((*lbs, *mycats))
         }
-        return chosen(find_members(lbs, mycats, named), listed(only))
+        return find_members(lbs, mycats, named), listed(only)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.files import Role
@@ -34,8 +35,18 @@ class Views:
         self.inventory, self.refused = inventory, refused
         self.specs = {name: role.spec() for name, role in roles.items()}
         self.common = collection_spec()
+        if "keepalived" in self.specs:
+            # A VIP is written in the same way for both.
+            of_vip = self.specs["keepalived"]["keepalived_vips"]["options"]
+            self.common["mycat_ha_vips"] = {**self.common["mycat_ha_vips"], "options": of_vip}
         self.known = {*self.common, *(name for spec in self.specs.values() for name in spec)}
         self.notes: list[str] = []
+
+    def aside(self) -> Views:
+        """The same, which says nothing of what is wrong."""
+        other = copy.copy(self)
+        other.refused, other.notes = Refusals(), []
+        return other
 
     def of(self, host: str, roles: Iterable[str]) -> HostView:
         """The view of one host with the settings of these roles."""
@@ -90,8 +101,11 @@ def fold(settings: dict[str, Any], common: Mapping[str, Any]) -> None:
         settings["keepalived_vips"] = folded_vips(common)
 
 
-def all_views(views: Views, clusters: Iterable[Members]) -> dict[str, HostView]:
-    """A view of every member of the clusters, and of the hosts that haproxy_listeners name."""
+def all_views(
+    views: Views, clusters: Iterable[Members], neighbours: Iterable[str] = ()
+) -> dict[str, HostView]:
+    """A view of every member of the clusters, of the hosts that haproxy_listeners name, and of
+    ``neighbours``, which are load balancers of other clusters."""
     wanted: dict[str, list[str]] = {}
     for members in clusters:
         for host in members.load_balancers:
@@ -99,9 +113,24 @@ def all_views(views: Views, clusters: Iterable[Members]) -> dict[str, HostView]:
         for host in members.mycats:
             wanted.setdefault(host, []).append("mycat_status")
     found = {host: views.of(host, dict.fromkeys(names)) for host, names in wanted.items()}
-    for host in _listened(found.values(), views.inventory):
-        found.setdefault(host, views.of(host, ()))
+    # What is wrong with hosts that a run leaves alone, a run about them says.
+    aside = views.aside()
+    for host in neighbours:
+        found.setdefault(host, aside.of(host, ("keepalived",)))
+    for host in _listened(list(found.values()), views.inventory) - found.keys():
+        found[host] = views.of(host, ())
     return found
+
+
+def asking_others(clusters: Sequence[Members], others: Iterable[Members]) -> list[str]:
+    """The load balancers of other clusters that ask a MyCat of these."""
+    mycats = {host for members in clusters for host in members.mycats}
+    return [
+        host
+        for members in others
+        if mycats.intersection(members.mycats)
+        for host in members.load_balancers
+    ]
 
 
 def _listened(views: Iterable[HostView], inventory: Inventory) -> set[str]:

@@ -9,7 +9,7 @@ Pure. A host without changes is not touched, so all that the roles manage has to
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Iterable, Iterator, Mapping
 
 #: What systemd says of a unit that starts at boot; of an init script `generated`.
 _AT_BOOT = ("enabled", "enabled-runtime", "generated", "static", "alias")
@@ -61,33 +61,3 @@ def missing(wanted: Iterable[str], known: Mapping[str, Any]) -> list[str]:
 def gone(paths: Iterable[str], known: Mapping[str, Any]) -> list[str]:
     """Those of the paths that are not there."""
     return [path for path in paths if (known.get(path) or {"kind": "absent"})["kind"] == "absent"]
-
-
-def waves_of(
-    mycats: Sequence[str], load_balancers: Sequence[Sequence[str]], *, serving: bool
-) -> tuple[list[list[str]], list[list[str]]]:
-    """The order in which the hosts of one cluster are changed, as lists of those that go together.
-
-    ``mycats`` change; where MyCats serve clients already (``serving``), the first of them goes
-    alone, so that they are never all changed at once. ``load_balancers`` are the groups that the
-    plan wants one after the other, standbys first.
-    """
-    first = [list(mycats[:1]), list(mycats[1:])] if serving else [list(mycats)]
-    return [wave for wave in first if wave], [list(wave) for wave in load_balancers if wave]
-
-
-def side_by_side(waves: Sequence[Sequence[Sequence[str]]]) -> list[list[str]]:
-    """The waves of several clusters as waves of all: the first of each together, and so on."""
-    longest = max(map(len, waves), default=0)
-    merged = [
-        list(dict.fromkeys(host for each in waves if number < len(each) for host in each[number]))
-        for number in range(longest)
-    ]
-    seen: set[str] = set()
-    result = []
-    for wave in merged:
-        fresh = [host for host in wave if host not in seen]
-        seen.update(fresh)
-        if fresh:
-            result.append(fresh)
-    return result

@@ -17,7 +17,7 @@ from ..readers import SettingError
 from . import changes
 from .hosts import HostView, own_addresses, vips_of
 from .managed import CREDENTIALS, DRAIN_FILE, SOCKET_UNIT, XINETD_SERVICE
-from .request import Cluster
+from .request import Refusals, Request
 
 LOCAL = ("127.0.0.1", "::1")
 #: Options whose values the program takes as they are.
@@ -28,21 +28,22 @@ _SAME = (
 )
 
 
-def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
-    """What the role mycat_status needs of each MyCat host."""
-    program = load_program(cluster.request.roles["mycat_status"].folder)
-    for host in cluster.mycats:
+def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
+    """What the role mycat_status needs of each MyCat host, which may be of several clusters."""
+    program = load_program(request.roles["mycat_status"].folder)
+    names = dict.fromkeys(name for members in request.clusters for name in members.mycats)
+    for host in map(request.hosts.__getitem__, names):
         settings, files = host.settings["mycat_status"], host.state.get("files") or {}
         try:
             allow = settings.get("mycat_status_allow")
-            allow = _load_balancer_addresses(cluster, host) if allow is None else allow
+            allow = _load_balancer_addresses(request, host, refused) if allow is None else allow
             context = template_context(host, allow, program)
         except SettingError as error:
-            cluster.refused.add(host.name, error)
+            refused.add(host.name, error)
             continue
         xinetd = context["with_xinetd"]
         other = SOCKET_UNIT if xinetd else XINETD_SERVICE
-        yield cluster.needs(
+        yield request.needs(
             "mycat_status",
             host,
             context,
@@ -56,16 +57,15 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
         )
 
 
-def _load_balancer_addresses(cluster: Cluster, mycat: HostView) -> list[str]:
+def _load_balancer_addresses(request: Request, mycat: HostView, refused: Refusals) -> list[str]:
     """The load balancers' own addresses, of all clusters that the MyCat serves.
 
     Among addresses of one subnet Linux takes the first as the source in IPv4, but may take the
     newest in IPv6, which is the VIP.
     """
-    request = cluster.request
     asking = [
         request.hosts[name]
-        for members in request.clusters
+        for members in (*request.clusters, *request.others)
         if mycat.name in members.mycats
         for name in members.load_balancers
     ]
@@ -82,7 +82,7 @@ def _load_balancer_addresses(cluster: Cluster, mycat: HostView) -> list[str]:
         try:
             found.update(own_addresses(host))
         except SettingError as error:
-            cluster.refused.add(
+            refused.add(
                 mycat.name,
                 f"mycat_status_allow: the addresses of {host.name} are not known, so it could "
                 f"not be let in; set mycat_ha_address for it ({error.problem})",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 import jinja2
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Role:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = yaml.safe_load((folder / "meta/files.yml").read_text(encoding="utf-8"))
+        self.manifest = yaml_load((folder / "meta/files.yml").read_text(encoding="utf-8"))
         self.environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(folder / "templates"),
             undefined=jinja2.StrictUndefined,
@@ -52,6 +52,22 @@ class Role:
         )
         self.environment.filters["quote"] = shlex.quote
         self.environment.filters["json"] = json_text
+        rows = [*self.manifest["files"], *self.manifest["runtime"]]
+        self._conditions = {
+            row["when"]: self.environment.compile_expression(row["when"], False)
+            for row in rows
+            if "when" in row
+        }
+        self._texts = {
+            text: self.environment.from_string(text)
+            for row in rows
+            for text in (row["path"], row.get("owner", "root"))
+        }
+        self._sources = {
+            row["source"]: (folder / "files" / row["source"]).read_text(encoding="utf-8")
+            for row in rows
+            if "source" in row
+        }
 
     @property
     def paths(self) -> list[str]:
@@ -63,7 +79,7 @@ class Role:
     def spec(self) -> dict[str, Any]:
         """The options of the role's argument_specs."""
         text = (self.folder / "meta/argument_specs.yml").read_text(encoding="utf-8")
-        return dict(yaml.safe_load(text)["argument_specs"]["main"]["options"])
+        return dict(yaml_load(text)["argument_specs"]["main"]["options"])
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:
         """The text of a template."""
@@ -90,7 +106,7 @@ class Role:
     def _counts(self, row: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
         if "when" not in row:
             return True
-        return bool(self.environment.compile_expression(row["when"], False)(**context))
+        return bool(self._conditions[row["when"]](**context))
 
     def _entry(self, row: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
         shown = ("path", "owner", "group", "mode", "directory", "secret")
@@ -98,9 +114,9 @@ class Role:
         entry.setdefault("owner", "root")
         entry.setdefault("group", "root")
         for key in ("path", "owner"):
-            entry[key] = self.environment.from_string(entry[key]).render(context)
+            entry[key] = self._texts[entry[key]].render(context)
         if "source" in row:
-            entry["content"] = (self.folder / "files" / row["source"]).read_text(encoding="utf-8")
+            entry["content"] = self._sources[row["source"]]
         elif "template" in row:
             entry["content"] = self.render(row["template"], {**context, **row.get("vars", {})})
         return entry

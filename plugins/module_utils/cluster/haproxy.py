@@ -27,7 +27,7 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
         text = cluster.request.roles["haproxy"].render(
             "haproxy.cfg.j2", {"ansible_managed": cluster.request.managed, **context}
         )
-        yield cluster.needs(
+        yield cluster.request.needs(
             "haproxy",
             host,
             context,

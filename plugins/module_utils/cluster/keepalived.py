@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Collection, Iterator, Mapping, Sequence
+from typing import Any, Callable, Collection, Iterator, Mapping, Sequence
 
 from ..keepalived import cluster as keepalived
 from ..keepalived.change import cluster_wide, restart_required, with_known_secrets
@@ -25,6 +25,21 @@ from .request import Cluster
 LOG_LINES = {
     "kill": "haproxy is stopped, killall keepalived!",
     "weight": "haproxy is stopped, vip shift!",
+}
+
+
+def _option(name: str) -> Callable[[HostView], Any]:
+    return lambda host: host.settings["keepalived"].get(name)
+
+
+#: What load balancers of a cluster have alike, besides what the plan is asked for.
+ALIKE: Mapping[str, Callable[[HostView], Any]] = {
+    "mycat_ha_allow_degraded": lambda host: host.common.get("mycat_ha_allow_degraded"),
+    "the port in haproxy_mycat_bind": answering_port,
+    **{
+        name: _option(name)
+        for name in ("keepalived_auth_type", "keepalived_auth_pass", "keepalived_auth_hmac")
+    },
 }
 
 
@@ -44,6 +59,8 @@ def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
     ``taken`` are virtual router ids of other clusters on the same networks.
     """
     if not _has_hosts_and_vips(cluster):
+        return None
+    if _refuse_differences(cluster):
         return None
     role = cluster.request.roles["keepalived"]
     try:
@@ -66,11 +83,10 @@ def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
 
 def _has_hosts_and_vips(cluster: Cluster) -> bool:
     lbs = cluster.load_balancers
-    if not lbs:
-        return False
     if len(lbs) < 2:
+        group = (lbs or cluster.mycats)[0].common["mycat_ha_lb_group"]
         cluster.refuse(
-            f"mycat_ha_lb_group: the group {lbs[0].common['mycat_ha_lb_group']!r} has "
+            f"mycat_ha_lb_group: the group {group!r} has "
             f"{len(lbs)} host(s) of the cluster {cluster.members.name}; put at least two load "
             "balancers into it, or name the group they are in: one alone has nobody to hand the "
             "VIP to",
@@ -86,6 +102,24 @@ def _has_hosts_and_vips(cluster: Cluster) -> bool:
             )
             return False
     return True
+
+
+def _refuse_differences(cluster: Cluster) -> bool:
+    """Refuse what the load balancers must have alike and have not, and tell whether there is any;
+    of what the plan is asked for, the plan says it."""
+    first, *others = cluster.load_balancers
+    found = [
+        (option, other.name)
+        for option, value_of in ALIKE.items()
+        for other in others
+        if value_of(other) != value_of(first)
+    ]
+    for option, name in found:
+        cluster.refuse(
+            f"{option}: differs between {first.name} and {name}; write it once for the load "
+            f"balancers of the cluster {cluster.members.name}"
+        )
+    return bool(found)
 
 
 def _settings(host: HostView) -> dict[str, Any]:
@@ -155,8 +189,11 @@ def _refuse_unless_all_answer(cluster: Cluster) -> None:
         )
 
 
-def _former(host: HostView) -> str:
-    return str((host.state.get("keepalived") or {}).get("text") or "")
+def _former(host: HostView, text: str) -> str:
+    """The configuration that the host has, with the secrets that it shares with the new one."""
+    known = str((host.state.get("keepalived") or {}).get("text") or "")
+    file = (host.state.get("files") or {}).get(KEEPALIVED_CONF) or {}
+    return with_known_secrets(known, file.get("sha256") or "", text) if known else ""
 
 
 def _is_as(host: HostView, text: str) -> bool:
@@ -176,22 +213,24 @@ def _changes(host: HostView, text: str) -> Iterator[str]:
 
 def _cluster_wide(host: HostView, plan: keepalived.ClusterPlan) -> bool:
     """Whether the host's new configuration is one that all must get at once."""
-    former, text = _former(host), plan.hosts[host.name].text
-    if not former or _is_as(host, text):
+    text = plan.hosts[host.name].text
+    if _is_as(host, text):
         return False
-    digest = host.state["files"][KEEPALIVED_CONF]["sha256"]
-    return bool(cluster_wide(with_known_secrets(former, digest, text), text, host.name))
+    former = _former(host, text)
+    return bool(former and cluster_wide(former, text, host.name))
 
 
 def _restarts(host: HostView, text: str) -> bool:
-    former = _former(host)
-    return bool(former and not _is_as(host, text) and restart_required(former, text, host.name))
+    if _is_as(host, text):
+        return False
+    former = _former(host, text)
+    return bool(former and restart_required(former, text, host.name))
 
 
 def _needs(cluster: Cluster, host: HostView, plan: keepalived.ClusterPlan) -> dict[str, Any]:
     mine, settings = plan.hosts[host.name], _settings(host)
     _refuse_missing(cluster, host, mine.programs)
-    return cluster.needs(
+    return cluster.request.needs(
         "keepalived",
         host,
         _context(host, settings, plan),

@@ -31,6 +31,19 @@ class Members:
         """All of them, once."""
         return tuple(dict.fromkeys((*self.load_balancers, *self.mycats)))
 
+    def as_data(self) -> dict[str, Any]:
+        """The members as a task returns them."""
+        return {
+            "name": self.name,
+            "load_balancers": list(self.load_balancers),
+            "mycats": list(self.mycats),
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Members:
+        """The members that ``as_data`` told."""
+        return cls(data["name"], tuple(data["load_balancers"]), tuple(data["mycats"]))
+
 
 def group_names(variables: Mapping[str, Any]) -> tuple[str, str]:
     """The groups of load balancers and of MyCats, as the variables of a host name them."""

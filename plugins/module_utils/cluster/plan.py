@@ -10,13 +10,14 @@ once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from . import changes, endpoint, haproxy, keepalived
+from . import changes, endpoint, haproxy, keepalived, waves
 from .hosts import HostView, answering_port, vips_of
 from .managed import ACCOUNTS, MAIN_FILES
 from .request import Cluster, Refusals, Request, kinds
+from .router_ids import RouterIds, known_ids, networks_of
 
 # Seconds until a change of the health endpoint or of HAProxy shows, and until a run gives up.
 QUICK = 2
@@ -35,11 +36,10 @@ class Result:
 
 @dataclass(frozen=True)
 class _Planned:
-    """A cluster and what was planned for it; ``needs`` {role: what it needs of each host}."""
+    """A cluster and the plan of its keepalived, where there is one."""
 
     cluster: Cluster
-    keepalived: keepalived.Planned | None = None
-    needs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    keepalived: keepalived.Planned | None
 
 
 def make(request: Request) -> Result:
@@ -50,18 +50,21 @@ def make(request: Request) -> Result:
         for members in request.clusters
         for name in members.hosts
     }
-    planned = []
-    taken: dict[str, int] = {}
-    for members in request.clusters:
-        one = _plan(Cluster(request, members, refused), taken)
-        if one.keepalived:
-            taken.update(one.keepalived.plan.virtual_router_ids)
-        for name in members.hosts:
-            hosts[name]["clusters"].append(members.name)
-        for role, needs in one.needs.items():
-            for each in needs:
-                _merge(request, hosts[each["name"]], role, each)
-        planned.append(one)
+    clusters = [Cluster(request, members, refused) for members in request.clusters]
+    planned = _planned(request, clusters)
+    needs: dict[str, Iterable[dict[str, Any]]] = {
+        "mycat_status": endpoint.needs(request, refused) if "mycat_status" in request.roles else (),
+        "haproxy": (
+            each for one in clusters if "haproxy" in request.roles for each in haproxy.needs(one)
+        ),
+        "keepalived": (each for one in planned if one.keepalived for each in one.keepalived.needs),
+    }
+    for one in clusters:
+        for name in one.members.hosts:
+            hosts[name]["clusters"].append(one.members.name)
+    for role, found in needs.items():
+        for each in found:
+            _merge(request, hosts[each["name"]], role, each)
     _refuse_shared_vips(request, refused)
     _refuse_report(request, refused)
     return Result(
@@ -71,18 +74,38 @@ def make(request: Request) -> Result:
     )
 
 
-def _plan(cluster: Cluster, taken: Mapping[str, int]) -> _Planned:
-    roles = cluster.request.roles
-    needs = {}
-    found = None
-    if "mycat_status" in roles:
-        needs["mycat_status"] = list(endpoint.needs(cluster))
-    if "haproxy" in roles:
-        needs["haproxy"] = list(haproxy.needs(cluster))
-    if "keepalived" in roles:
-        found = keepalived.planned(cluster, set(taken.values()))
-        needs["keepalived"] = list(found.needs) if found else []
-    return _Planned(cluster, found, needs)
+def _planned(request: Request, clusters: Sequence[Cluster]) -> list[_Planned]:
+    """The plan of each cluster's keepalived; clusters on one network have ids of their own."""
+    if "keepalived" not in request.roles:
+        return [_Planned(one, None) for one in clusters]
+    ids, final = RouterIds(), RouterIds()
+    networks = {}
+    for members in (*request.clusters, *request.others):
+        lbs = [request.hosts[name] for name in members.load_balancers if name in request.hosts]
+        networks[members.name] = networks_of(lbs)
+        ids.add(members.name, networks[members.name], known_ids(lbs))
+    planned = []
+    for one in clusters:
+        name = one.members.name
+        found = keepalived.planned(one, ids.of_others(name, networks[name]))
+        if found:
+            for kept in (ids, final):
+                kept.add(name, networks[name], found.plan.virtual_router_ids.values())
+        planned.append(_Planned(one, found))
+    _refuse_shared_ids(final, clusters)
+    return planned
+
+
+def _refuse_shared_ids(ids: RouterIds, clusters: Sequence[Cluster]) -> None:
+    """Refuse a virtual router id that clusters on one network were given, or have already."""
+    for number, network, sharing in ids.shared():
+        for one in clusters:
+            if one.members.name in sharing:
+                one.refuse(
+                    f"mycat_ha_vips: the clusters {' and '.join(sharing)} both have the virtual "
+                    f"router id {number} in {network}, and each would hear the other; write "
+                    "another virtual_router_id for a VIP of one of them",
+                )
 
 
 # --- what the hosts need --------------------------------------------------------------------------
@@ -126,17 +149,15 @@ def _merge(request: Request, entry: dict[str, Any], role: str, needs: dict[str, 
 def _run(
     request: Request, planned: Sequence[_Planned], hosts: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    waves = [_waves(one, hosts) for one in planned]
     changing = [name for name, entry in hosts.items() if entry["changes"]]
     lbs = {name: entry["keepalived"] for name, entry in hosts.items() if "keepalived" in entry}
     return {
-        "waves": [
-            *changes.side_by_side([mycats for mycats, _lbs in waves]),
-            *changes.side_by_side([order for _mycats, order in waves]),
-        ],
+        "waves": [*_mycat_waves(planned, hosts), *_load_balancer_waves(planned, hosts)],
         "changing": changing,
         "clusters": {name: entry["clusters"] for name, entry in hosts.items()},
-        "packages": {name: found for name in changing if (found := _packages(hosts[name]))},
+        "packages": {
+            name: found for name in changing if (found := _packages(hosts[name], request.changing))
+        },
         "probes": {
             name: needs["claims"]
             for name, needs in lbs.items()
@@ -153,10 +174,9 @@ def _run(
     }
 
 
-def _packages(entry: Mapping[str, Any]) -> list[str]:
-    """The packages that the roles of a host miss."""
-    needs = [value for value in entry.values() if isinstance(value, Mapping)]
-    return sorted({name for each in needs for name in each.get("packages", ())})
+def _packages(entry: Mapping[str, Any], roles: Sequence[str]) -> list[str]:
+    """The packages that these roles of a host miss."""
+    return sorted({name for role in roles if role in entry for name in entry[role]["packages"]})
 
 
 def _marks(host: HostView) -> Iterator[str]:
@@ -189,24 +209,36 @@ def _expected(one: _Planned) -> dict[str, Any]:
     }
 
 
-def _waves(one: _Planned, hosts: Mapping[str, Mapping[str, Any]]) -> tuple[list[Any], list[Any]]:
-    """The hosts of a cluster that change, in the order in which they do: MyCats, load balancers."""
-    cluster = one.cluster
-    changing = [host for host in cluster.load_balancers if hosts[host.name]["changes"]]
-    holding = {host.name: _held(host) for host in cluster.load_balancers}
-    if (one.keepalived and one.keepalived.together) or not any(holding.values()):
-        order = [[host.name for host in changing]]
-    else:
-        order = [[host.name] for host in sorted(changing, key=lambda host: holding[host.name])]
-    return changes.waves_of(
+def _mycat_waves(
+    planned: Sequence[_Planned], hosts: Mapping[str, Mapping[str, Any]]
+) -> list[list[str]]:
+    """The MyCats that change, in their order; one that is a load balancer changes as such."""
+    mycats = dict.fromkeys(name for one in planned for name in one.cluster.members.mycats)
+    lbs = {name for one in planned for name in one.cluster.members.load_balancers}
+    return waves.mycat_waves(
+        [name for name in mycats if hosts[name]["changes"] and name not in lbs],
         [
-            host.name
-            for host in cluster.mycats
-            if hosts[host.name]["changes"] and host.name not in cluster.members.load_balancers
+            one.cluster.members.mycats
+            for one in planned
+            if any(_serves(mycat) for mycat in one.cluster.mycats)
         ],
-        order,
-        serving=any(_serves(host) for host in cluster.mycats),
     )
+
+
+def _load_balancer_waves(
+    planned: Sequence[_Planned], hosts: Mapping[str, Mapping[str, Any]]
+) -> list[list[str]]:
+    """The load balancers that change, in their order: standbys first, one after the other, unless
+    all must change at once or none holds anything."""
+    orders = []
+    for one in planned:
+        changing = [host for host in one.cluster.load_balancers if hosts[host.name]["changes"]]
+        together = one.keepalived and one.keepalived.together
+        if together or not any(map(_held, one.cluster.load_balancers)):
+            orders.append([[host.name for host in changing]])
+        else:
+            orders.append([[host.name] for host in sorted(changing, key=_held)])
+    return waves.side_by_side(orders)
 
 
 def _serves(mycat: HostView) -> bool:
@@ -234,10 +266,10 @@ def _refuse_report(request: Request, refused: Refusals) -> None:
 
 def _refuse_shared_vips(request: Request, refused: Refusals) -> None:
     owner: dict[str, str] = {}
-    for members in request.clusters:
+    for members in (*request.others, *request.clusters):
         for name in members.load_balancers[:1]:
             for vip in vips_of(request.hosts[name]):
-                address = vip.partition("/")[0]
+                address = vip.partition("/")[0].lower()
                 first = owner.setdefault(address, members.name)
                 if first != members.name:
                     refused.add(

@@ -33,6 +33,25 @@ class Request:
     started: float = 0.0
     managed: str = "Ansible managed"
 
+    def needs(
+        self, role: str, host: HostView, context: Mapping[str, Any], **more: Any
+    ) -> dict[str, Any]:
+        """What a role needs of a host; ``context`` is what its templates get.
+
+        ``more`` goes with it: ``units`` that have to run, ``further`` changes that no list of files
+        shows, and whatever the role's tasks ask about.
+        """
+        files = self.roles[role].files({"ansible_managed": self.managed, **context})
+        return {
+            "name": host.name,
+            "files": list(files.files),
+            "absent": list(files.absent),
+            "runtime": self.roles[role].runtime(context),
+            "packages": list(PACKAGES[role]),
+            "further": [],
+            **more,
+        }
+
 
 @dataclass
 class Refusals:
@@ -87,24 +106,5 @@ class Cluster:
 
     def refuse(self, error: Exception | str) -> None:
         """Record what is refused for the whole cluster."""
-        for name in self.members.load_balancers:
+        for name in self.members.load_balancers or self.members.mycats:
             self.refused.add(name, error)
-
-    def needs(
-        self, role: str, host: HostView, context: Mapping[str, Any], **more: Any
-    ) -> dict[str, Any]:
-        """What a role needs of a host; ``context`` is what its templates get.
-
-        ``more`` goes with it: ``units`` that have to run, ``further`` changes that no list of files
-        shows, and whatever the role's tasks ask about.
-        """
-        files = self.request.roles[role].files({"ansible_managed": self.request.managed, **context})
-        return {
-            "name": host.name,
-            "files": list(files.files),
-            "absent": list(files.absent),
-            "runtime": self.request.roles[role].runtime(context),
-            "packages": list(PACKAGES[role]),
-            "further": [],
-            **more,
-        }

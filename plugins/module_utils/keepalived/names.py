@@ -81,7 +81,7 @@ class OperatorNames:
             return f"{_PREFIX}vips{brackets}{rest}"
         if "mycat_ha_vips" in self.given:
             return f"mycat_ha_vips{brackets}{rest}"
-        if "mycat_ha_vip" in self.given and brackets == "[0]":
+        if "mycat_ha_vip" in self.given and brackets in ("", "[0]"):
             return "mycat_ha_vip" + ("" if rest == ".address" else rest)
         return f"{_PREFIX}vips{brackets}{rest}"
 

@@ -17,7 +17,7 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from .. import readers
 from ..network.addresses import vip_interface
-from ..readers import SettingError, collected
+from ..readers import RefusalError, SettingError, collected
 from ..vrrp import versions
 from .keywords import KEYWORDS
 from .raw_lines import judge_raw_lines
@@ -127,16 +127,19 @@ _VARIABLES = {"mode": "failover_mode"}
 
 def cluster_request(hosts: Sequence[HostRequest]) -> dict[str, Any]:
     """What ``vrrp_plan`` is to be asked for these hosts, in order of preference. Raises
-    SettingError where they ask for different things."""
+    RefusalError where they ask for different things."""
     first, *others = hosts
-    for other in others:
-        for key, value in first.asked.items():
-            if other.asked[key] != value:
-                raise SettingError(
-                    f"keepalived_{_VARIABLES.get(key, key)}",
-                    f"differs between {first.name} and {other.name}; write it once for the whole "
-                    "group",
-                )
+    differences = [
+        SettingError(
+            f"keepalived_{_VARIABLES.get(key, key)}",
+            f"differs between {first.name} and {other.name}; write it once for the whole group",
+        )
+        for other in others
+        for key, value in first.asked.items()
+        if other.asked[key] != value
+    ]
+    if differences:
+        raise RefusalError(differences)
     return {
         "nodes": [{"name": host.name, "links": host.links} for host in hosts],
         **first.asked,

@@ -58,7 +58,7 @@ def vip_interface(
     wanted = [virtual_address(option, vip) for vip in ([vips] if isinstance(vips, str) else vips)]
     if not wanted:
         raise SettingError(option, "none is given; write one like 192.0.2.100/24")
-    hosts = _interfaces(facts)
+    hosts = interface_addresses(facts)
     for vip in wanted:
         for name, addresses in hosts:
             if vip.version == 4 and addresses and addresses[0].ip == vip.ip:
@@ -154,7 +154,7 @@ def _links(
     ]
 
 
-def _interfaces(facts: Mapping[str, object]) -> list[tuple[str, list[InterfaceAddress]]]:
+def interface_addresses(facts: Mapping[str, object]) -> list[tuple[str, list[InterfaceAddress]]]:
     """Each interface and all addresses on it, in the order of the interfaces' names."""
     names = facts.get("interfaces")
     if not isinstance(names, (list, tuple)):

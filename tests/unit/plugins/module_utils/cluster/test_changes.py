@@ -8,9 +8,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.cluster.changes import (
     file_changes,
     gone,
     missing,
-    side_by_side,
     unit_changes,
-    waves_of,
 )
 
 ENTRY = {"path": "/etc/a", "content": "text\n", "mode": "0644", "owner": "root", "group": "root"}
@@ -74,22 +72,3 @@ def test_units(unit: dict | None, said: list) -> None:
 def test_missing_and_gone() -> None:
     assert missing(["a", "b", "c"], {"a": "1.0", "b": None}) == ["b", "c"]
     assert gone(["/a", "/b"], {"/a": AS_IT_IS}) == ["/b"]
-
-
-@pytest.mark.parametrize(
-    ("serving", "waves"),
-    [(True, [["my1"], ["my2", "my3"]]), (False, [["my1", "my2", "my3"]])],
-)
-def test_mycats_that_serve_are_never_all_changed_at_once(serving: bool, waves: list) -> None:
-    assert waves_of(["my1", "my2", "my3"], [], serving=serving) == (waves, [])
-
-
-def test_nothing_changes_in_no_wave() -> None:
-    assert waves_of([], [[]], serving=True) == ([], [])
-
-
-def test_clusters_change_side_by_side_and_a_host_once() -> None:
-    east, west = [["a1"], ["a2"]], [["b1"], ["b2"], ["b3"]]
-    assert side_by_side([east, west]) == [["a1", "b1"], ["a2", "b2"], ["b3"]]
-    assert side_by_side([[["x"], ["y"]], [["y"], ["x"]]]) == [["x", "y"]]
-    assert side_by_side([]) == []
