@@ -129,8 +129,7 @@ def argument_spec():
     """Return the options as Ansible wants them."""
     entry = {
         "path": {"type": "path", "required": True},
-        # May hold a password; the diff shows what matters.
-        "content": {"type": "str", "no_log": True},
+        "content": {"type": "str"},
         "directory": {"type": "bool", "default": False},
         "mode": {"type": "raw", "required": True},
         "owner": {"type": "str", "default": "root"},
@@ -138,7 +137,15 @@ def argument_spec():
         "secret": {"type": "bool", "default": False},
     }
     return {
-        "files": {"type": "list", "elements": "dict", "default": [], "options": entry},
+        # A content may hold a password. Of the whole list, or the host's log has the content as
+        # repr() writes it, which Ansible does not recognise; the diff shows what matters.
+        "files": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": entry,
+            "no_log": True,
+        },
         "absent": {"type": "list", "elements": "path", "default": []},
     }
 
@@ -149,13 +156,13 @@ def argument_spec():
 def taken_contents(module):
     """Return the content of each entry as bytes or None, and hide it from what Ansible shows.
 
-    As long as the whole text counts as a secret, Ansible hides every word that is equal to it.
+    As long as the options' values count as secrets, Ansible hides every word that is equal to one.
     """
+    module.no_log_values.clear()
     contents = []
     for entry in module.params["files"]:
         text = entry["content"]
         contents.append(None if text is None else text.encode("utf-8", "surrogateescape"))
-        module.no_log_values.discard(text)
         if text is not None:
             entry["content"] = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
     return contents

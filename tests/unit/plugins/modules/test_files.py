@@ -431,7 +431,18 @@ def described(options: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def test_no_content_is_logged_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible hides a text that is an option's value, but not as repr() writes it into the log."""
+    logged: list[str] = []
+    monkeypatch.setattr(
+        files.AnsibleModule, "log", lambda _self, message, **_options: logged.append(message)
+    )
+    run(entry(tmp_path / "f", '{"password": "s3cret"}\n', secret=True))
+    assert "Invoked with" in logged[0]
+    assert "s3cret" not in "".join(logged)
+
+
 def test_the_documentation_describes_the_options() -> None:
     spec = files.argument_spec()
-    del spec["files"]["options"]["content"]["no_log"]
+    del spec["files"]["no_log"]
     assert described(yaml.safe_load(files.DOCUMENTATION)["options"]) == spec
