@@ -307,7 +307,9 @@ def argument_spec():
         },
         "login": {
             "type": "dict",
-            "options": {"user": required("str"), "password": required("str", no_log=True)},
+            "options": {"user": required("str"), "password": required("str")},
+            # Of both, or the host's log has a password as repr() writes it.
+            "no_log": True,
         },
         "endpoint_port": {"type": "int"},
         "haproxy_socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
@@ -475,13 +477,13 @@ def gather(params, login):
 def taken_login(module):
     """Return the login, and hide it from what Ansible shows.
 
-    As long as the password counts as a secret, Ansible hides every word that is equal to it, names
-    of owners and states too. No answer has the password.
+    As long as user and password count as secrets, Ansible hides every word that is equal to one,
+    names of owners and states too. No answer has the password.
     """
     given = module.params["login"]
     if not given:
         return None
-    module.no_log_values.discard(given["password"])
+    module.no_log_values.clear()
     module.params["login"] = None
     return given
 

@@ -209,6 +209,16 @@ def test_a_host_compiles_no_more_than_it_needs(module: str, unwanted: str) -> No
     assert f"{COLLECTION}.plugins.{unwanted}" not in loaded.decode().split()
 
 
+def test_no_password_is_logged_on_the_host(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(
+        host_state.AnsibleModule, "log", lambda _self, message, **_options: logged.append(message)
+    )
+    host.run(login={"user": "u", "password": "back\\slash"})
+    assert "Invoked with" in logged[0]
+    assert "slash" not in "".join(logged)
+
+
 def test_no_time(host: Host) -> None:
     assert host.run(timeout=0)["msg"] == "timeout: must be more than 0 s"
 
@@ -226,7 +236,7 @@ def described(options: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_documentation_describes_the_options() -> None:
     spec = host_state.argument_spec()
-    del spec["login"]["options"]["password"]["no_log"]
+    del spec["login"]["no_log"]
     assert described(yaml.safe_load(host_state.DOCUMENTATION)["options"]) == spec
 
 
