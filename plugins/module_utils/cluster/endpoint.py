@@ -22,7 +22,7 @@ from .request import Refusals, Request
 LOCAL = ("127.0.0.1", "::1")
 #: Options whose values the program takes as they are.
 _SAME = (
-    *("home", "long_name", "wrapper", "host", "sql_port", "marker", "use_status_command"),
+    *("home", "long_name", "host", "sql_port", "marker", "use_status_command"),
     *("check_timeout", "client_timeout", "max_age", "drain"),
     *("require_pid", "ready_query", "recovery_time"),
 )
@@ -221,6 +221,7 @@ def _program_settings(settings: Mapping[str, Any], allow: Sequence[str]) -> dict
     elsewhere = settings.get("mycat_status_credentials_file")
     if elsewhere or settings["mycat_status_user"]:
         asked["credentials_file"] = elsewhere or CREDENTIALS
-    if settings.get("mycat_status_manager_port"):
-        asked["manager_port"] = settings["mycat_status_manager_port"]
+    for name in ("manager_port", "wrapper"):
+        if settings.get(f"mycat_status_{name}"):
+            asked[name] = settings[f"mycat_status_{name}"]
     return asked
