@@ -313,7 +313,8 @@ def main() -> None:
     result = dict(report.as_data(), ok=not report.reaches(limit), changed=False)
     if fail_on == "never" or result["ok"]:
         module.exit_json(**result)
-    module.fail_json(msg=f"This configuration does not hold.\n\n{report.as_text(limit)}", **result)
+    text = report.as_text(limit)
+    module.fail_json(msg=f"This configuration does not hold. {report.verdict}\n\n{text}", **result)
 
 
 if __name__ == "__main__":

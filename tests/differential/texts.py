@@ -225,15 +225,15 @@ QUIRKS: dict[str, Quirk] = {
             '"! /usr/bin/test -e /nowhere"',
             '"</dev/tcp/127.0.0.1/80"',
             '"/usr/bin/test -e /etc > /dev/null"',
-            '"/bin/sh -c test -e /etc"',
-            '"/bin/echo ok > /dev/null"',
+            '"/usr/bin/sh -c test -e /etc"',
+            '"/usr/bin/echo ok > /dev/null"',
             "“/bin/true”",
-            '''"/bin/sh -c 'test -e /etc && exit 0'"''',
+            '''"/usr/bin/sh -c 'test -e /etc && exit 0'"''',
         )
     ),
     "shell on one": _one(_script('"/usr/bin/test -e /etc || exit 1"', '"[ -e /etc ]"', '"exit 0"')),
     "unquoted script": _both(_script("/usr/bin/test -e /etc")),
-    "slow script": _both(_script('"/bin/sleep 3"')),
+    "slow script": _both(_script('"/usr/bin/sleep 3"')),
     "no script": _one(lambda _rng, draft: _replace(draft.script, "script", None)),
     "weight": _both(
         lambda rng, draft: _replace(

@@ -11,6 +11,7 @@ numbers, what to change. A property finding names the causes found in the same v
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Sequence
 
@@ -25,7 +26,7 @@ from .rules.catalogue import CATALOGUE, JUDGES
 from .rules.properties import broken_properties
 from .running import running
 from .sources import with_sources
-from .words import describe
+from .words import counted, describe
 
 # What one judgement takes. Larger estates are judged in parts: routers do not touch each other.
 MOST_INSTANCES = 25_500
@@ -60,21 +61,52 @@ class Report:
     def as_text(self, least: Severity) -> str:
         """The findings of at least this severity for a person to read, worst first."""
         shown = [item for item in self.findings if item.severity.rank <= least.rank]
-        return "\n\n".join(map(_paragraph, shown))
+        alike: dict[tuple[str, ...], list[Finding]] = {}
+        for item in shown:
+            alike.setdefault(_apart_from_node(item), []).append(item)
+        return "\n\n".join(map(_paragraph, alike.values()))
+
+    @property
+    def verdict(self) -> str:
+        """All in one line: the worst that can happen, and how much was found."""
+        counts = [
+            counted(sum(item.severity is severity for item in self.findings), severity.value)
+            for severity in (Severity.ERROR, Severity.WARNING)
+        ]
+        worst = [item for item in self.findings if item.trace and item.severity is Severity.ERROR]
+        said = worst[0].message.partition(". ")[0] if worst else ""
+        return ": ".join(filter(None, (", ".join(counts), said))) + "."
 
     def reaches(self, severity: Severity) -> bool:
         """Whether a finding is at least this severe."""
         return any(found.severity.rank <= severity.rank for found in self.findings)
 
 
-def _paragraph(found: Finding) -> str:
-    where = [found.node, found.instance, f"line {found.line}" if found.line else ""]
-    place = ", ".join(filter(None, where))
-    lines = [f"{found.severity.value}: {found.id}" + (f" ({place})" if place else "")]
+def _apart_from_node(found: Finding) -> tuple[str, ...]:
+    """What findings about several nodes have in common."""
+    name = re.compile(rf"\b{re.escape(found.node)}\b") if found.node else None
+    said = (found.id, found.severity.value, found.instance, found.message, found.fix)
+    return said if name is None else tuple(name.sub("\0", text) for text in said)
+
+
+def _paragraph(alike: Sequence[Finding]) -> str:
+    """One finding, and where else the same was found."""
+    found = alike[0]
+    lines = [f"{found.severity.value}: {found.id}" + _place(found)]
     lines.append("  " + found.message)
     lines += [f"    {number}. {event}" for number, event in enumerate(found.trace, start=1)]
-    lines.append("  Fix: " + found.fix)
+    # A broken property is cured by its causes, which follow.
+    if not found.trace or "Cause: " not in found.message:
+        lines.append("  Fix: " + found.fix)
+    if len(alike) > 1:
+        lines.append("  Also" + ";".join(map(_place, alike[1:])))
     return "\n".join(lines)
+
+
+def _place(found: Finding) -> str:
+    where = [found.node, found.instance, f"line {found.line}" if found.line else ""]
+    place = ", ".join(filter(None, where))
+    return f" ({place})" if place else ""
 
 
 def validate(

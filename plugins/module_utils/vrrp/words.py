@@ -25,6 +25,8 @@ from .pairs import DUAL_MASTER, NEEDLESS_MOVE
 from .search import Path, holder_names
 from .units import Service
 
+_MOST_NAMED = 4
+
 _SENTENCES = {
     KeepalivedStarts: "keepalived starts on {node}",
     KeepalivedStops: "keepalived stops on {node}",
@@ -90,7 +92,7 @@ def _vip(service: Service) -> str:
     if not is_address(service.addresses[0]):
         return f"{listed(service.addresses)} (which has no address)"
     kind = "VIP" if len(service.addresses) == 1 else "VIPs"
-    return f"{kind} {listed(service.addresses)}"
+    return f"{kind} {listed(shortened(service.addresses))}"
 
 
 def _in_turn(names: Sequence[str]) -> str:
@@ -102,6 +104,16 @@ def _in_turn(names: Sequence[str]) -> str:
 def listed(names: Sequence[str]) -> str:
     """The names as an enumeration: a, b and c."""
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def shortened(names: Sequence[str]) -> Sequence[str]:
+    """The names, of many the first ones and how many more there are."""
+    return names if len(names) <= _MOST_NAMED else (*names[:2], f"{len(names) - 2} more")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: 1 error, 2 errors."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import itertools
 from dataclasses import replace
-from typing import Iterator
+from typing import Iterator, Sized
 
 from .. import commands, priority, versions
 from ..estate import Estate, Judge, is_defined, names_of, place_of
@@ -72,6 +72,10 @@ def track_unsupported(estate: Estate) -> Iterator[Finding]:
                 )
 
 
+def _verb(subject: Sized, one: str, many: str) -> str:
+    return one if len(subject) == 1 else many
+
+
 NO_CHECK = Rule(
     "no-check",
     Severity.WARNING,
@@ -87,11 +91,12 @@ def no_check(estate: Estate) -> Iterator[Finding]:
     for router in estate.routers:
         idle = [member for member in router if not member.written]
         if idle:
-            some = len(idle) < len(router)
+            busy = [member for member in router if member.written]
+            some = bool(busy)
             yield idle[0].finding(
                 NO_CHECK,
-                f"{names_of(idle)} tracks nothing"
-                + (f", but {names_of([m for m in router if m.written])} does" if some else ""),
+                f"{names_of(idle)} {_verb(idle, 'tracks', 'track')} nothing"
+                + (f", but {names_of(busy)} {_verb(busy, 'does', 'do')}" if some else ""),
                 severity=None if some else Severity.INFO,
             )
 
@@ -360,19 +365,30 @@ def script_security(estate: Estate) -> Iterator[Finding]:
         message = ""
         if anonymous and node.script_security:
             message = (
-                f"{listed(anonymous)} has no user: unless a user keepalived_script exists on "
-                f"{node.name}, the daemon removes it"
+                f"{listed(anonymous)} {_verb(anonymous, 'has', 'have')} no user: unless a user "
+                f"keepalived_script exists on {node.name}, the daemon removes "
+                f"{_verb(anonymous, 'it', 'them')}"
             )
         elif anonymous:
             message = (
-                f"{listed(anonymous)} has no user: unless a user keepalived_script exists on "
-                f"{node.name}, it runs as root"
+                f"{listed(anonymous)} {_verb(anonymous, 'has', 'have')} no user: unless a user "
+                f"keepalived_script exists on {node.name}, "
+                f"{_verb(anonymous, 'it runs', 'they run')} as root"
             )
         elif rooted and not node.script_security:
-            message = f"{listed(rooted)} runs as root on {node.name} without enable_script_security"
+            message = (
+                f"{listed(rooted)} {_verb(rooted, 'runs', 'run')} as root on {node.name} without "
+                "enable_script_security"
+            )
         if message:
+            removed = bool(anonymous) and node.script_security
             where = [("", "script_user"), ("vrrp_script", scripts[0].name)]
-            yield SCRIPT_SECURITY.finding(message, node=node.name, line=estate.line(node, *where))
+            yield SCRIPT_SECURITY.finding(
+                message,
+                node=node.name,
+                line=estate.line(node, *where),
+                severity=Severity.ERROR if removed else None,
+            )
 
 
 RULES: dict[Rule, Judge] = {

@@ -63,6 +63,9 @@ RULES = (
 )
 
 
+_UNEXPLAINED = "Change what the last event of the trace meets, and judge again."
+
+
 def broken_properties(
     estate: Estate,
     exploration: Exploration,
@@ -80,7 +83,8 @@ def broken_properties(
             said += f"Cause: {listed(list(named))}."
         else:
             said += "No single setting explains it; follow the trace."
-        yield _property(estate, discovery, said, " ".join(dict.fromkeys(f.fix for f in explained)))
+        fixes = dict.fromkeys(f.fix for f in explained)
+        yield _property(estate, discovery, said, " ".join(fixes) or _UNEXPLAINED)
     for discovery in exploration.needless_moves:
         yield _property(estate, discovery, f"{discovery.trace.words[-1]}.", "")
     if not exploration.proven:

@@ -91,7 +91,12 @@ def unicast_peer_asymmetry(estate: Estate) -> Iterator[Finding]:
                 yield member.finding(
                     UNICAST_PEER_ASYMMETRY,
                     f"{member} does not list {names_of(forgotten)} as a peer: while {member} is "
-                    f"master, {names_of(forgotten)} hears nothing and becomes master too",
+                    f"master, {names_of(forgotten)} "
+                    + (
+                        "hears nothing and becomes master too"
+                        if len(forgotten) == 1
+                        else "hear nothing and become master too"
+                    ),
                     f"Add {listed([other.source for other in forgotten])} to unicast_peer on "
                     f"{member}.",
                     "unicast_peer",
@@ -117,7 +122,8 @@ def unicast_unknown_peer(estate: Estate) -> Iterator[Finding]:
         if unknown and all(other.source for other in estate.members):
             yield member.finding(
                 UNICAST_UNKNOWN_PEER,
-                f"{listed(unknown)} is a peer of {member}, but the address of no node given here",
+                f"{listed(unknown)} {'is a peer' if len(unknown) == 1 else 'are peers'} of "
+                f"{member}, but no node given here has such an address",
                 "",
                 "unicast_peer",
             )

@@ -380,6 +380,31 @@ def test_report_as_text():
     assert CASES["equal-priority"][0]().as_text(Severity.ERROR) == ""
 
 
+def test_the_verdict_is_one_line():
+    assert CASES["no-failover"][0]().verdict.startswith(
+        "2 errors, 0 warnings: VIP 192.0.2.100 stays on lb1, which is unhealthy"
+    )
+    assert Report(()).verdict == "0 errors, 0 warnings."
+
+
+def test_what_is_alike_on_several_nodes_is_said_once():
+    shown = model(nodes=scripted(command="pidof haproxy || exit 1"))().as_text(Severity.ERROR)
+    assert shown.count("script-shell-operators") == 1
+    assert "\n  Also (lb2, haproxy)" in shown
+
+
+def test_a_property_leaves_the_fix_to_its_causes():
+    shown = CASES["weight-below-gap"][0]().as_text(Severity.ERROR)
+    assert shown.count("Fix: ") == 1
+
+
+def test_many_addresses_are_not_all_told():
+    vips = tuple(f"192.0.2.{number}/24" for number in range(100, 130))
+    moved = model(both={"virtual_ipaddress": vips, "nopreempt": False})()
+    told = next(item for item in moved.findings if item.id == "needless-move")
+    assert "VIPs 192.0.2.100, 192.0.2.101 and 28 more" in told.message
+
+
 @pytest.mark.parametrize(
     ("report", "severity", "expected"),
     [
