@@ -117,6 +117,12 @@ def stopped(facts: Facts) -> list[str]:
     return sorted({name for host in facts.failures for name in facts.clusters.get(host, ())})
 
 
+def wave_failed(facts: Facts, wave: list[str]) -> bool:
+    """Whether something failed in every cluster of these hosts, so that none is to be awaited."""
+    failed = set(stopped(facts))
+    return bool(wave) and all(failed & set(facts.clusters.get(host, ())) for host in wave)
+
+
 def to_put_back(facts: Facts, worse: list[dict[str, Any]]) -> list[str]:
     """The hosts that this run changed in clusters that are worse now, those that hold a virtual
     address last. A host on which something failed was put back with its wave."""
@@ -198,7 +204,7 @@ class ActionModule(ActionBase):
             "lines": lines,
             "report": report,
             "broken": broken(facts, worse, options["wave"]),
-            "wave_failed": bool(set(options["wave"]) & set(facts.failures)),
+            "wave_failed": wave_failed(facts, options["wave"]),
             "stopped": stopped(facts),
             "to_put_back": to_put_back(facts, worse),
         }

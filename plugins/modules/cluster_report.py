@@ -92,7 +92,7 @@ broken:
   type: dict
   sample: {main: [lb2 is in FAULT]}
 wave_failed:
-  description: Whether a task failed on a host of O(wave).
+  description: Whether a task failed in every cluster of O(wave), so that none is to be awaited.
   returned: success
   type: bool
 stopped:

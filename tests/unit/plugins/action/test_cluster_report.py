@@ -20,6 +20,7 @@ from ansible_collections.mycat.ha.plugins.action.cluster_report import (
     collect,
     stopped,
     to_put_back,
+    wave_failed,
     write_report,
 )
 from ansible_collections.mycat.ha.plugins.modules import cluster_report
@@ -112,6 +113,14 @@ def test_what_broke_is_told_for_each_cluster() -> None:
     assert broken(facts, worse, ["b1"]) == {"west": ["b1: no space left"]}
     assert stopped(facts) == ["west"]
     assert broken(facts, [], ["b2"]) == {}
+
+
+def test_a_wave_failed_where_each_of_its_clusters_did() -> None:
+    clusters = {"a1": ["east"], "b1": ["west"], "b2": ["west"], "both": ["east", "west"]}
+    facts = collect(Kept({"clusters": clusters}, {"b1": {"__mycat_ha_failure": "no space"}}))
+    assert wave_failed(facts, ["b1", "b2", "both"])
+    assert not wave_failed(facts, ["a1", "b1"])
+    assert not wave_failed(facts, [])
 
 
 def test_what_the_network_says_of_a_changed_host_counts() -> None:
