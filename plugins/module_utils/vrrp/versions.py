@@ -37,6 +37,8 @@ STRICT_UNICAST_RUNS_SINCE = (2, 2, 5)
 STRICT_UNICAST_RUNS_UNTIL = (2, 4, 0)
 #: Temporary files where TMPDIR says.
 TMPDIR_SINCE = (2, 2, 5)
+#: A script that root runs is dropped where its path has a symbolic link in it.
+LINKED_PATHS_REFUSED_SINCE = (2, 3, 0)
 #: Scripts that run several times a second.
 FRACTIONS_SINCE = (2, 3, 2)
 #: An advert with another list of addresses is logged and no longer rejected.

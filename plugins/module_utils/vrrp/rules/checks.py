@@ -343,6 +343,34 @@ def script_no_program(estate: Estate) -> Iterator[Finding]:
                 )
 
 
+SCRIPT_PATH_LINKED = Rule(
+    "script-path-linked",
+    Severity.WARNING,
+    harm="From 2.3.0 on the daemon drops a check that root runs if a folder of its path is a "
+    "symbolic link, as /bin and /sbin are on today's distributions: its failure moves nothing.",
+    example='# keepalived 2.3.3 on Debian 13\nscript "/bin/ping -c 1 192.0.2.1"\nuser root',
+    fix="Write the path below /usr, or let another user run the check.",
+)
+
+
+def script_path_linked(estate: Estate) -> Iterator[Finding]:
+    """A program below /bin or /sbin that root runs."""
+    for node, check in estate.scripts:
+        program = check.command.split(" ")[0]
+        as_root = (check.user or node.script_user or "root") == "root"
+        newer = node.keepalived_version >= versions.LINKED_PATHS_REFUSED_SINCE
+        if newer and as_root and program.startswith(("/bin/", "/sbin/")):
+            yield _script_finding(
+                estate,
+                node,
+                check,
+                SCRIPT_PATH_LINKED,
+                f"keepalived {dotted(node.keepalived_version)} drops {check.name} where "
+                f"{program.rpartition('/')[0]} is a symbolic link, as on Debian 13",
+                f"Write /usr{program}.",
+            )
+
+
 SCRIPT_SECURITY = Rule(
     "script-security",
     Severity.WARNING,
@@ -403,5 +431,6 @@ RULES: dict[Rule, Judge] = {
     SCRIPT_TOO_SLOW: script_too_slow,
     SCRIPT_SHELL_OPERATORS: script_shell_operators,
     SCRIPT_NO_PROGRAM: script_no_program,
+    SCRIPT_PATH_LINKED: script_path_linked,
     SCRIPT_SECURITY: script_security,
 }

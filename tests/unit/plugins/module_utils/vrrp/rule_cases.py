@@ -298,4 +298,8 @@ CASES = {
         text(priority="priority {{ keepalived_priority }}"),
         text(before="$PRIORITY=100", priority="priority ${PRIORITY}"),
     ),
+    "script-path-linked": (
+        model(nodes={**scripted(command="/bin/check", user="root"), **version((2, 3, 3))}),
+        model(nodes={**scripted(command="/bin/check", user="root"), **version((2, 2, 8))}),
+    ),
 }
