@@ -391,7 +391,7 @@ def test_the_former_file_is_back_if_the_new_one_does_not_come_up(lb, client, ses
     [
         pytest.param(
             {"mycat_ha_mycat_group": "nobody"},
-            "haproxy_mycat_group (or mycat_ha_mycat_group): the inventory has no host in the group",
+            "mycat_ha_mycat_group: the group 'nobody' has no host of the cluster",
             id="no-server",
         ),
         pytest.param(
@@ -403,12 +403,6 @@ def test_the_former_file_is_back_if_the_new_one_does_not_come_up(lb, client, ses
             {"haproxy_mycat_extra": ["option mysql-check user haproxy"]},
             "haproxy_mycat_extra[0]: `option mysql-check` does not tell whether a MyCat works",
             id="mysql-check",
-        ),
-        # In the place of what the facts say.
-        pytest.param(
-            {"__haproxy_init": "openrc"},
-            "systemd is to run HAProxy, and this host has openrc instead",
-            id="no-systemd",
         ),
     ],
 )

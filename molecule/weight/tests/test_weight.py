@@ -7,6 +7,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import 
 from lab.daemon import haproxy_unattended, instances, ready
 from lab.hosts import await_, await_one_holder, holders
 from lab.outage import measure
+from lab.playbook import run_playbook
 from lab.watch import Watch
 
 # The scenario's mycat_ha_failover_budget, and what the plan promises less.
@@ -152,3 +153,23 @@ def test_preferred_host_takes_the_vip_back_once_it_has_recovered(preferred, lbs,
     watch.assert_one_holder(gap=0.5)
     assert back.outage_s <= 1.0, back
     assert await_one_holder(lbs, vip) == first
+
+
+def test_own_play_sets_the_hosts_up_one_after_the_other(holder, lbs, client, vip):
+    """The roles in a play with ``serial: 1``, which sees one load balancer at a time."""
+
+    def play(**variables):
+        return run_playbook("molecule/weight/own_play.yml", **variables)
+
+    with Watch(lbs, vip) as watch:
+        done = play(haproxy_maxconn=4300, keepalived_startup_delay=3)
+    try:
+        assert done.rc == 0, done.output
+        assert done.changed == {lb.name for lb in lbs}
+        assert watch.owners == [holder.name]
+        for lb in lbs:
+            assert "maxconn 4300" in lb.run("cat", "/etc/haproxy/haproxy.cfg").stdout
+        assert client.query(vip, "select 1").returncode == 0
+    finally:
+        back = play()
+    assert back.rc == 0, back.output
