@@ -9,11 +9,13 @@ import argparse
 import collections
 import concurrent.futures
 import itertools
+import json
 import os
 import random
 import signal
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Iterator
 
@@ -33,7 +35,7 @@ def main() -> int:
         lab.sweep()
         daemon = release(options.release) if options.release else installed(options.keepalived)
         if options.texts:
-            return _texts(options, daemon)
+            return _record(options, daemon) if options.record else _texts(options, daemon)
         return _campaign(options, daemon) if options.seed is None else _replay(options, daemon)
     except (DaemonError, lab.LabError) as error:
         print(f"differential test cannot run: {error}", file=sys.stderr)
@@ -54,6 +56,8 @@ def _options() -> argparse.Namespace:
                        "into .cache/differential on first use; nothing is installed")  # fmt: skip
     parser.add_argument("--texts", action="store_true",
                         help="random texts as people write them instead of models")  # fmt: skip
+    parser.add_argument("--record", metavar="PATH", type=Path,
+                        help="with --texts: write what the daemons do with each kind")  # fmt: skip
     parser.add_argument("-n", "--cases", type=int, default=1000, help="stop after so many cases")
     parser.add_argument("--budget", type=float, metavar="SECONDS", default=float("inf"),
                         help="start no case that would end after this time")  # fmt: skip
@@ -91,6 +95,16 @@ def _texts(options: argparse.Namespace, daemon: Daemon) -> int:
                 print("" if again.agrees else texts.described(again), flush=True)
     print(f"{tried} texts, {failed} unexplained")
     return 1 if failed else 0
+
+
+def _record(options: argparse.Namespace, daemon: Daemon) -> int:
+    """Texts of every kind with what the daemons did, for the unit tests."""
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        verdicts = list(pool.map(lambda case: texts.run(case, daemon), texts.covering()))
+    rows = [json.dumps(texts.recorded(verdict), ensure_ascii=False) for verdict in verdicts]
+    options.record.write_text("[\n" + ",\n".join(rows) + "\n]\n", encoding="utf-8")
+    print(f"{len(rows)} texts, {sum(not verdict.agrees for verdict in verdicts)} disagree")
+    return 0
 
 
 def _replay(options: argparse.Namespace, daemon: Daemon) -> int:

@@ -1,7 +1,8 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Texts as people write them: ``tests/cases/validator``, decided by real daemons."""
+"""Texts as people write them, decided by real daemons: ``tests/cases/validator``, each for one
+kind, and ``tests/cases/texts``, random ones that ``tests/differential --texts --record`` wrote."""
 
 from __future__ import annotations
 
@@ -72,3 +73,25 @@ def test_a_daemon_that_ends_is_an_error_with_a_line(name):
 )
 def test_the_holder_is_found_without_addresses_too(name):
     assert held(judged(name, told=False)) == VERDICTS[name]["held"]
+
+
+RECORDED = json.loads((CASES.parent / "texts" / "2.2.7.json").read_text(encoding="utf-8"))
+PAIR = {"lb1": "192.0.2.11", "lb2": "192.0.2.12"}
+
+
+@pytest.mark.parametrize("row", RECORDED, ids=lambda row: " and ".join(row["quirks"]))
+def test_a_recorded_text_is_held_as_the_daemons_held_it(row):
+    """First all is well, then the node that holds an address loses power."""
+    report = validate(*parse_cluster(row["texts"], PAIR, (2, 2, 7)))
+    held: dict[str, list[str]] = {}
+    steps = [[]]
+    lost = next((name for name in PAIR if any(name in n for n in row["held"][0].values())), "")
+    if lost:
+        steps.append([f"{lost} loses power"])
+    for failures, seen in zip(steps, row["held"]):
+        for outcome in report.as_data()["outcomes"]:
+            if outcome["failures"] == failures:
+                held.update(outcome["holders"])
+        assert {vip: names for vip, names in held.items() if names} == seen
+    errors = {item.node for item in report.findings if item.severity is Severity.ERROR}
+    assert set(row["ended"]) <= errors
