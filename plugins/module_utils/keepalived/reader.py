@@ -38,7 +38,7 @@ from .blocks import Misread, as_read
 from .instances import InstanceReader
 from .keywords import ARGUMENTS, KEYWORDS
 from .lines import ConfError
-from .tree import Statement, check_count, parse_tree, shell_words
+from .tree import Statement, check_count, parse_tree, shell_words, unrendered
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,6 @@ _DEFAULT_WEIGHT = {
 }
 _TRUE, _FALSE = ("on", "true", "yes"), ("off", "false", "no")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}\Z")
-# Jinja, ERB and Go, Helm and Mustache.
-_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<%.*?%>")
 _LEADING = re.compile(r"[+-]?[0-9]{1,9}")
 _DECIMAL = re.compile(r"\+?[0-9]{1,9}(\.[0-9]{0,9})?\Z")
 
@@ -576,9 +574,10 @@ def parse(
     selects ``@id`` lines (default: the name up to the first dot), ``includes`` maps paths to the
     texts that ``include`` finds there. Raises ConfError as ``parse_tree`` does.
     """
-    template = _unrendered(text, name)
+    template = unrendered(text, name)
     if template:
-        return Parsed(Node(name, address, (), keepalived_version=keepalived_version), template, {})
+        node = Node(name, address, (), keepalived_version=keepalived_version)
+        return Parsed(node, (template,), {})
     tree = parse_tree(text, name.split(".")[0] if config_id is None else config_id, includes)
     reader = NodeReader(name, keepalived_version)
     reader.read(tree.statements)
@@ -632,21 +631,6 @@ def parse_cluster(
         tuple(item for one in parsed for item in one.findings),
         {one.node.name: one.lines for one in parsed},
     )
-
-
-def _unrendered(text: str, name: str) -> tuple[Finding, ...]:
-    """One finding for a file that still has to be rendered, whatever else is wrong with it."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        found = _TEMPLATE.search(line)
-        if found:
-            return (
-                reading.TEMPLATE_UNRENDERED.finding(
-                    f"looks like a template that was not rendered, line {number}: {found.group()}",
-                    node=name,
-                    line=number,
-                ),
-            )
-    return ()
 
 
 def _multicast_source(statements: Iterable[Statement]) -> str:

@@ -136,6 +136,23 @@ class _Open:
     children: list[Statement] = field(default_factory=list)
 
 
+# Jinja, Go and Helm, ERB, Mustache.
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<%.*?%>")
+
+
+def unrendered(text: str, node: str) -> Finding | None:
+    """The one finding for a file that still has to be rendered, whatever else is wrong with it."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = _TEMPLATE.search(line)
+        if found:
+            return reading.TEMPLATE_UNRENDERED.finding(
+                f"looks like a template that was not rendered, line {number}: {found.group()}",
+                node=node,
+                line=number,
+            )
+    return None
+
+
 def parse_tree(text: str, config_id: str = "", includes: Mapping[str, str] | None = None) -> Tree:
     """The statements of a keepalived.conf.
 
