@@ -1,4 +1,4 @@
-"""site.yml with one ansible-core: it serves, a second run changes nothing, and nothing warns."""
+"""site.yml with one ansible-core: it serves, a second run changes nothing, none is deprecated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ def test_the_second_run_changes_nothing(runs):
     assert second.changed == set()
 
 
-def test_nothing_of_ours_is_deprecated(runs):
+def test_nothing_is_deprecated(runs):
     for run in runs:
-        # Nor is there anything else in it, but for what core says of itself.
         assert not re.findall(r"\[DEPRECATION WARNING\].*", run.output)
