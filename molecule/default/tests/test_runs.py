@@ -81,7 +81,9 @@ def unreachable(mycats, tmp_path):
     """A MyCat host to which Ansible finds no way while it serves on, and options that say so."""
     host = mycats[0]
     address = next(a for a in host.addresses() if not a.startswith(("127.", "::")))
-    nowhere = {"ansible_host": "no-such-container", "mycat_ha_address": address}
+    # Nobody listens there. A container that is gone would count as a failure of the task.
+    nowhere = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    nowhere["mycat_ha_address"] = address
     path = tmp_path / "lost.yml"
     path.write_text(yaml.safe_dump({"all": {"hosts": {host.name: nowhere}}}))
     return host, (f"--inventory={path}",)

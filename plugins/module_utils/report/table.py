@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -91,5 +92,7 @@ def _age(since: str | None, end: float) -> str:
 
 
 def _moment(iso: str) -> float:
-    moment = datetime.fromisoformat(iso.replace("Z", "+00:00"))
+    # Before Python 3.11 a fraction of a second needs three or six digits.
+    whole = re.sub(r"\.(\d+)", lambda found: f".{found[1][:6]:0<6}", iso.replace("Z", "+00:00"))
+    moment = datetime.fromisoformat(whole)
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
