@@ -48,6 +48,10 @@ def two_clusters(east: str = EAST_VIP, west: str = WEST_VIP, **more: Any) -> lis
     ]
 
 
+def without_systemd(host: HostView) -> HostView:
+    return replace(host, facts={**host.facts, "service_mgr": "openrc"})
+
+
 def reset(hosts: Sequence[HostView], asked: Sequence[HostView]) -> list[HostView]:
     """The hosts, for which the operator asks something else now."""
     return [replace(new, state=old.state) for old, new in zip(hosts, asked)]
@@ -290,6 +294,11 @@ def test_an_address_that_nothing_tells_is_asked_for() -> None:
             [lb(11, **SECRET), lb(12, **{**SECRET, "keepalived_auth_pass": "b"}), mycat(21)],
             "keepalived_auth_pass: differs between lb1 and lb2",
             id="passwords",
+        ),
+        pytest.param(
+            [without_systemd(lb(11)), *pair()[1:]],
+            "lb1: systemd is to run HAProxy, and this host has openrc instead",
+            id="no systemd",
         ),
     ],
 )
