@@ -84,10 +84,13 @@ def _texts(options: argparse.Namespace, daemon: Daemon) -> int:
     count = options.cases if options.seed is None else 1
     print(f"keepalived {daemon.label}, texts from seed {first}", flush=True)
     end = time.monotonic() + options.budget
-    seeds = (seed for seed in range(first, first + count) if time.monotonic() < end)
+
+    def judged(seed: int) -> texts.Verdict | None:
+        return texts.run(texts.make(seed), daemon) if time.monotonic() < end else None
+
     tried = failed = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for verdict in pool.map(lambda seed: texts.run(texts.make(seed), daemon), seeds):
+        for verdict in filter(None, pool.map(judged, range(first, first + count))):
             tried += 1
             if not verdict.agrees:
                 again = texts.run(verdict.case, daemon)
