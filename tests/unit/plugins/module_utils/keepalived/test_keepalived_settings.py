@@ -464,7 +464,7 @@ def test_a_request_takes_the_oldest_version() -> None:
 def test_hosts_that_want_different_things_are_refused() -> None:
     hosts = [model(), model(name="lb2", node_loss_budget=5.0)]
     with pytest.raises(
-        SettingError, match=r"^keepalived_node_loss_budget: differs between lb1 and lb2"
+        RefusalError, match=r"^keepalived_node_loss_budget: differs between lb1 and lb2"
     ):
         cluster_request(hosts)
 
