@@ -230,7 +230,8 @@ def test_the_heartbeat_of_a_database_that_is_not_there(program, started):
 
         wait_until(turned)
     assert set(seen) <= {("1", "0"), ("1", "1"), ("1", "2"), ("-1", "0")}
-    assert ("1", "1") in seen
+    # Which of its retries are seen depends on the machine.
+    assert {("1", "1"), ("1", "2")} & set(seen)
 
 
 def test_started_without_its_database_threads_hang_in_turn(program, started):
