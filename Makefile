@@ -14,8 +14,8 @@ export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tools
 BRAIN := plugins/module_utils
 SCENARIO ?= default
 # What a change breaks first, and what says little more or takes long: that is left to `make test-long`.
-SCENARIOS := default weight kill spread
-SCENARIOS_LONG := health balance
+SCENARIOS := default
+SCENARIOS_LONG := weight kill spread health balance
 RELEASES := bookworm trixie bullseye
 CORE ?= 2.16
 # Units run on all of them, the whole of the collection on the oldest, the newest, and the development environment's.
@@ -122,7 +122,7 @@ bench: venv ## Figures: the search, the plan of many clusters, the health endpoi
 	python bench/failover.py
 
 # The second list runs beside the first: nothing in it is measured.
-test: venv ## All that has to pass: half an hour
+test: venv ## All that has to pass
 	@tools/steps units units-slow differential-short units-host $(CORES:%=units-%) \
 		$(CORES_WHOLE:%=converge-%) $(SCENARIOS:%=molecule-%) \
 		-- images lint types build sanity $(CORES_WHOLE:%=sanity-%)

@@ -82,10 +82,13 @@ def done_on(inventory: Inventory, host: str) -> list[str]:
     """What the roles did on a host, as they registered it."""
     endpoint = mapping(inventory.kept(host, "__mycat_status_installed"))
     found = ["mycat_status set up"] if endpoint.get("changed") else []
-    for service, name in (("haproxy", "__haproxy_served"), ("keepalived", "__keepalived_written")):
-        action = mapping(inventory.kept(host, name)).get("action")
-        if action in DONE:
-            found.append(f"{service} {DONE[action]}")
+    haproxy = mapping(inventory.kept(host, "__haproxy_served")).get("action")
+    if haproxy in DONE:
+        found.append(f"haproxy {DONE[haproxy]}")
+    keepalived = mapping(inventory.kept(host, "__keepalived_written")).get("action")
+    if keepalived in DONE:
+        before = mapping(mapping(inventory.kept(host, "__mycat_ha_before")).get("keepalived"))
+        found.append(f"keepalived {DONE[keepalived] if before.get('running') else 'started'}")
     return found
 
 

@@ -98,6 +98,14 @@ def test_without_facts_there_is_nothing_to_judge() -> None:
     assert facts.started == pytest.approx(time.time(), abs=60)
 
 
+def test_a_keepalived_that_did_not_run_before_was_started() -> None:
+    written = {"__keepalived_written": {"action": "reload"}}
+    running = {"__mycat_ha_before": {"files": {}, "keepalived": {"running": True}}}
+    run = {"clusters": {"lb1": ["main"], "lb2": ["main"]}}
+    facts = collect(Kept(run, {"lb1": {**written, **running}, "lb2": written}))
+    assert facts.done == {"lb1": ["keepalived reloaded"], "lb2": ["keepalived started"]}
+
+
 def test_what_broke_is_told_for_each_cluster() -> None:
     facts = collect(
         Kept(
