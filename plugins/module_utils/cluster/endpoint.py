@@ -94,8 +94,8 @@ def load_program(role: Path) -> Any:
     """The module of the role's program that judges its settings."""
     path = role / "files/mycat_status/settings.py"
     spec = importlib.util.spec_from_file_location("mycat_status_program", path)
-    assert spec
-    assert spec.loader
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no module of Python")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
