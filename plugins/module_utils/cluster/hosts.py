@@ -100,7 +100,7 @@ def answering_port(host: HostView) -> int:
     if asked is not None:
         return int(asked)
     bind = (host.settings.get("haproxy") or {}).get("haproxy_mycat_bind") or "*:8066"
-    words = str(bind).split(",")[0].rpartition(":")[2].split() or [""]
+    words = str(bind).split(",", maxsplit=1)[0].rpartition(":")[2].split() or [""]
     return int(words[0]) if words[0].isdigit() else 0
 
 

@@ -249,7 +249,7 @@ def vip_mismatch(estate: Estate) -> Iterator[Finding]:
 
 def found_more(found: Mapping[Hashable, list[NodeInstance]]) -> list[NodeInstance]:
     """The members with the longest list."""
-    return found[max(found, key=lambda listed_addresses: len(listed_addresses))]  # type: ignore[arg-type]
+    return found[max(found, key=len)]  # type: ignore[arg-type]
 
 
 def _vip_mismatch(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import itertools
 from dataclasses import replace
-from typing import Iterator, Sized
+from typing import Iterator, Sequence
 
 from .. import commands, priority, versions
 from ..estate import Estate, Judge, is_defined, names_of, place_of
@@ -72,7 +72,7 @@ def track_unsupported(estate: Estate) -> Iterator[Finding]:
                 )
 
 
-def _verb(subject: Sized, one: str, many: str) -> str:
+def _verb(subject: Sequence[object], one: str, many: str) -> str:
     return one if len(subject) == 1 else many
 
 
