@@ -307,7 +307,10 @@ def argument_spec():
         },
         "login": {
             "type": "dict",
-            "options": {"user": required("str"), "password": required("str")},
+            "options": {
+                "user": required("str"),
+                "password": {**required("str"), "no_log": True},
+            },
             # Of both, or the host's log has a password as repr() writes it.
             "no_log": True,
         },

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-import jinja2
 from ansible.module_utils.common.yaml import yaml_load
 
 
@@ -37,21 +36,30 @@ def json_text(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, indent=indent, sort_keys=indent is not None)
 
 
+def _environment(templates: Path) -> Any:
+    """The Jinja2 environment of a role's templates."""
+    # ansible-test imports this file as a managed host would, which has no Jinja2.
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - it prints no HTML
+    )
+    environment.filters["quote"] = shlex.quote
+    environment.filters["json"] = json_text
+    return environment
+
+
 class Role:
     """The files and templates of one role, read from its folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = yaml_load((folder / "meta/files.yml").read_text(encoding="utf-8"))
-        self.environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(folder / "templates"),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            keep_trailing_newline=True,
-            autoescape=False,  # noqa: S701 - it prints no HTML
-        )
-        self.environment.filters["quote"] = shlex.quote
-        self.environment.filters["json"] = json_text
+        self.environment = _environment(folder / "templates")
         rows = [*self.manifest["files"], *self.manifest["runtime"]]
         self._conditions = {
             row["when"]: self.environment.compile_expression(row["when"], False)
