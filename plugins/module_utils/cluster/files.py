@@ -91,7 +91,7 @@ class Role:
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:
         """The text of a template."""
-        return self.environment.get_template(template).render(context)
+        return str(self.environment.get_template(template).render(context))
 
     def files(self, context: Mapping[str, Any]) -> RoleFiles:
         """What the role installs on a host, and what it takes away.
