@@ -48,7 +48,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set)):
         return [plain(entry) for entry in value]
-    return str.__str__(value) if type(value) is str else str(value)
+    return str(value)
 
 
 def nobody(variable: str, group: str) -> SettingError:
