@@ -28,8 +28,9 @@ N ?= 1000
 # A file's tests one after the other: some want no other keepalived on the machine.
 IN_PARALLEL := -q --numprocesses 2 --dist loadfile
 
-# What is carried to managed hosts, whose Python may be older than the controller's.
-UNITS_OF_HOSTS := tests/unit/plugins/modules tests/unit/plugins/module_utils tests/unit/roles
+# What is carried to managed hosts, whose Python may be older than the controller's; cluster/ is the controller's alone.
+UNITS_OF_HOSTS := tests/unit/plugins/modules tests/unit/plugins/module_utils tests/unit/roles \
+	--ignore tests/unit/plugins/module_utils/cluster
 
 .PHONY: help venv demo demo-down check lint types units units-slow units-mutations units-cores units-host images build sanity sanity-cores \
 	converge molecule differential differential-short bench test test-long clean

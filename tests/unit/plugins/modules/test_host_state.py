@@ -17,6 +17,7 @@ from typing import Any, Iterator
 
 import pytest
 import yaml
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived import state
 from ansible_collections.mycat.ha.plugins.modules import host_state
 from lab.module import patch_module_args
 from lab.servers import answering, saying, serving, silent
@@ -76,6 +77,8 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    # Another test of the same run may have a keepalived of its own.
+    monkeypatch.setattr(state, "find_daemon", lambda: None)
     with serving(answering(HAPROXY), str(tmp_path / "admin.sock")):
         yield Host(tmp_path)
 
