@@ -196,6 +196,7 @@ def test_readiness_costs_nothing_after_the_first_success(checker, mycat):
     assert mycat.asked.count("select now()") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "pause"), [(NO_DATABASE, 10), (SILENCE, 65)])
 def test_one_question_for_readiness_at_a_time(checker, mycat, clock, answer, pause):
     """Each would hold one of MyCat's few threads for a minute."""
@@ -214,6 +215,7 @@ def test_one_question_for_readiness_at_a_time(checker, mycat, clock, answer, pau
     assert mycat.asked.count("select now()") == 2
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_ask_at_once(checker, mycat, tmp_path):
     (tmp_path / "memory.json").write_text("")
     mycat.answers["select now()"] = SILENCE

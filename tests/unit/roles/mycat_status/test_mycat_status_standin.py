@@ -69,6 +69,7 @@ def test_an_unknown_verb(stopped):
     assert result.returncode == 1
 
 
+@pytest.mark.slow
 def test_stop_ends_wrapper_and_child_and_removes_the_pid_file(stopped):
     stopped.settings()
     stopped.start()
@@ -234,6 +235,7 @@ def test_the_heartbeat_of_a_database_that_is_not_there(program, started):
     assert {("1", "1"), ("1", "2")} & set(seen)
 
 
+@pytest.mark.slow
 def test_started_without_its_database_threads_hang_in_turn(program, started):
     standin = started(quick_failures=1, reactor_wait=2.0)
     with connect(program, standin.sql_port) as one, connect(program, standin.sql_port) as other:

@@ -69,6 +69,7 @@ CHANGES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     CHANGES,
