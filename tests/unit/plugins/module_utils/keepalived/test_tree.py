@@ -16,6 +16,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived.tree import (
     parse_tree,
     shell_words,
 )
+from lab.bounds import LATE
 
 
 def shape(statements):
@@ -187,7 +188,7 @@ def test_no_conf_at_all(text, line, problem):
     with pytest.raises(ConfError, match=problem) as caught:
         parse(text, "lb1")
     assert caught.value.line == line
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < LATE
 
 
 def test_include_of_itself_ends():
@@ -200,7 +201,7 @@ def test_largest_text_is_read_in_time():
     assert len(text) < MAX_BYTES
     started = time.process_time()
     assert parse(text + "#" * (MAX_BYTES - len(text)), "lb1").node.instances[0].name == "V"
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < LATE
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,7 @@ def test_a_text_of_faults_is_given_up(text, line):
     with pytest.raises(ConfError, match="more than 1000 faults") as raised:
         parse(text, "lb1")
     assert raised.value.line == line
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < LATE
 
 
 def test_unbroken_text_of_quotes_is_read_in_time():
@@ -225,7 +226,7 @@ def test_unbroken_text_of_quotes_is_read_in_time():
     parse('a "' * (MAX_BYTES // 3), "lb1")
     parse("\\" * MAX_BYTES, "lb1")
     parse("$" * MAX_BYTES, "lb1")
-    assert time.process_time() - started < 4
+    assert time.process_time() - started < LATE
 
 
 @pytest.mark.parametrize(
