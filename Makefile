@@ -25,6 +25,7 @@ CORES_WHOLE := 2.16 2.21
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo env PATH="$(PATH)" PYTHONPATH="$(PYTHONPATH)")
 DIFFERENTIAL = $(SUDO) python -m tests.differential
 N ?= 1000
+UNITS := not slow
 # A file's tests one after the other: some want no other keepalived on the machine.
 IN_PARALLEL := -q --numprocesses 2 --dist loadfile
 
@@ -52,7 +53,7 @@ demo-down: venv ## Remove the hosts of the demo
 	ansible-playbook -i tools/demo/inventory.yml tools/demo/down.yml
 
 check: venv ## The fast part of the tests: lint, types, most unit tests
-	$(MAKE) --jobs 2 --output-sync=target lint types units
+	$(MAKE) --jobs 2 --output-sync=target lint types units UNITS='not slow and not playbook'
 
 lint: venv
 	ruff check .
@@ -67,7 +68,7 @@ types: venv
 	mypy $(BRAIN) roles/mycat_status/files
 
 units: venv
-	pytest $(IN_PARALLEL) -m 'not slow'
+	pytest $(IN_PARALLEL) -m '$(UNITS)'
 
 units-slow: venv
 	pytest $(IN_PARALLEL) -m slow

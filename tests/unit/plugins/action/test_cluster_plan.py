@@ -15,6 +15,8 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+pytestmark = pytest.mark.playbook
+
 PASSWORD = "password of the vault"  # noqa: S105
 # Whose type a core before 2.19 does not keep.
 NUMBER = "{{ 1000 + 24 }}"

@@ -271,6 +271,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {**json.loads(results.read_text()), "path": path}
 
 
+@pytest.mark.playbook
 def test_the_results_of_a_task(run: dict[str, Any]) -> None:
     good = run["good"]
     assert not good.get("failed")
@@ -284,6 +285,7 @@ def test_the_results_of_a_task(run: dict[str, Any]) -> None:
     assert good["report"]["seconds"] >= 60
 
 
+@pytest.mark.playbook
 def test_what_failed_stands_first(run: dict[str, Any]) -> None:
     lost = run["lost"]
     assert not lost.get("failed")
@@ -294,6 +296,7 @@ def test_what_failed_stands_first(run: dict[str, Any]) -> None:
     assert "lb1: no space left" in lost["broken"]["main"]
 
 
+@pytest.mark.playbook
 def test_a_wrong_ending_is_refused(run: dict[str, Any]) -> None:
     said = run["ending"]["msg"]
     assert said.startswith("mycat_ha_report: ")
