@@ -16,13 +16,8 @@ description:
     no host.
   - Fails with one sentence where an inventory does not say it.
 options: {}
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing.
-  diff_mode:
-    support: none
-    description: Changes nothing.
+extends_documentation_fragment:
+  - mycat.ha.attributes.asks
 author:
   - mycat.ha maintainers (@mycat-ha)
 """

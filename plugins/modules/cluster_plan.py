@@ -30,13 +30,8 @@ options:
     type: list
     elements: str
     choices: [mycat_status, haproxy, keepalived]
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing.
-  diff_mode:
-    support: none
-    description: Changes nothing.
+extends_documentation_fragment:
+  - mycat.ha.attributes.asks
 author:
   - mycat.ha maintainers (@mycat-ha)
 """

@@ -36,15 +36,10 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    support: full
-    description: It changes nothing on a host in any mode.
-  diff_mode:
-    support: none
-    description: There is nothing that it could change.
 notes:
   - Give the task C(run_once).
+extends_documentation_fragment:
+  - mycat.ha.attributes.asks
 author:
   - mycat.ha maintainers (@mycat-ha)
 """

@@ -15,13 +15,8 @@ description:
   - Reads what M(mycat.ha.cluster_plan) returned without templating all of it for each host.
   - Outside check mode it has M(mycat.ha.snapshot) keep the files that the part may change.
 options: {}
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing.
-  diff_mode:
-    support: none
-    description: Changes nothing.
+extends_documentation_fragment:
+  - mycat.ha.attributes.asks
 author:
   - mycat.ha maintainers (@mycat-ha)
 """

@@ -139,10 +139,10 @@ dest:
 
 import os
 import platform
-import stat
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mycat.ha.plugins.module_utils.host.files import program_problem
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.change import (
     cluster_wide,
     restart_required,
@@ -211,16 +211,8 @@ def run_test(module, keepalived, path):
 
 def missing_scripts(text, config_id):
     """Return what is wrong with the scripts that the configuration names."""
-    found = []
-    for where, path in scripts(text, config_id):
-        try:
-            mode = os.stat(path).st_mode
-        except OSError as error:
-            found.append(f"{where}: {path}: {error.strerror}")
-            continue
-        if not stat.S_ISREG(mode) or not mode & 0o111:
-            found.append(f"{where}: {path} is not an executable file")
-    return found
+    named = ((where, path, program_problem(path)) for where, path in scripts(text, config_id))
+    return [f"{where}: {path}: {problem}" for where, path, problem in named if problem]
 
 
 def test(module, keepalived, candidate, directory, text):

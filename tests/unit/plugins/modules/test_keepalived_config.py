@@ -229,7 +229,7 @@ def test_scripts_that_cannot_run(host: Host) -> None:
         f"vrrp_instance VI_1 {{\n    notify {host.etc}/none\n}}\n"
     )
     assert host.run(content)["complaints"] == [
-        f"vrrp_script a: script: {plain} is not an executable file",
+        f"vrrp_script a: script: {plain}: is not an executable file",
         f"vrrp_instance VI_1: notify: {host.etc}/none: No such file or directory",
     ]
 
