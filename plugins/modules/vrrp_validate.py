@@ -33,11 +33,14 @@ options:
         M(mycat.ha.vrrp_plan) returns as RV(mycat.ha.vrrp_plan#module:instances), or a
         dictionary with C(address), C(instances), C(checks), C(sync_groups), C(script_security)
         and C(script_user).
-      - The names in an instance are those of keepalived.conf. A list under C(track_script),
+      - The names in an instance are those of keepalived.conf. C(auth_hmac) is a dictionary with
+        C(keys) (a list of C(id) and C(key)), C(active_key), C(mode), C(anti_replay) and
+        C(time_window). A list under C(track_script),
         C(track_file), C(track_process) or C(track_interface) holds names, or dictionaries with
         C(name), C(weight) and C(reverse).
       - Without C(checks), every check that is tracked counts as defined.
-      - What is written as C(auth_pass) is masked in logs and results.
+      - What is written as C(auth_pass), or as C(key) of C(auth_hmac), is masked in logs and
+        results.
     type: dict
   addresses:
     description:
@@ -203,7 +206,8 @@ class Module(AnsibleModule):
 
 
 def passwords(nodes: object) -> Iterator[str]:
-    """What stands as auth_pass anywhere in ``nodes``, whether or not it is a cluster."""
+    """What stands as auth_pass, or as key in auth_hmac, anywhere in ``nodes``, whether or not it is
+    a cluster."""
     if isinstance(nodes, str):
         with contextlib.suppress(TypeError):
             nodes = check_type_dict(nodes)
@@ -211,8 +215,7 @@ def passwords(nodes: object) -> Iterator[str]:
     while todo:
         value = todo.pop()
         if isinstance(value, dict):
-            if value.get("auth_pass"):
-                yield str(value["auth_pass"])
+            yield from (str(value[name]) for name in ("auth_pass", "key") if value.get(name))
             todo.extend(value.values())
         elif isinstance(value, list):
             todo.extend(value)
@@ -245,13 +248,15 @@ def judge(params: dict) -> Report:
     single = {name: told[0] for name, told in addresses.items() if told}
     versions = _versions(params["keepalived_version"], given)
     if params["configs"] is None:
-        cluster, reading = read_cluster(params["nodes"], single, (2, 2, 7), versions)
+        whole = {name: addresses[name] for name in addresses if _is_list(params, name)}
+        told = {**single, **whole}
+        cluster, reading = read_cluster(params["nodes"], told, (2, 2, 7), versions)
         return validate(cluster, reading)
     more = {
         name: {
             "keepalived_version": versions[name],
             "includes": _includes(name, params["includes"], given),
-            **_lists(name, params["addresses"], addresses),
+            **({"addresses": tuple(addresses[name])} if _is_list(params, name) else {}),
             **_config_id(name, params["config_ids"]),
         }
         for name in given
@@ -287,10 +292,9 @@ def _includes(name: str, told: dict, nodes: Iterable[str]) -> dict[str, str]:
     return {path: text for path, text in own.items() if isinstance(text, str)}
 
 
-def _lists(name: str, told: dict, addresses: dict[str, list[str]]) -> dict[str, object]:
-    """All addresses of a node where they were told as a list."""
-    whole = isinstance(told.get(name), (list, tuple))
-    return {"addresses": tuple(addresses[name])} if whole else {}
+def _is_list(params: dict, name: str) -> bool:
+    """Whether all addresses of a node were told."""
+    return isinstance(params["addresses"].get(name), (list, tuple))
 
 
 def _config_id(name: str, told: dict) -> dict[str, object]:

@@ -63,6 +63,8 @@ NODES = {
                 "unicast_src_ip": f"192.0.2.1{n}",
                 "unicast_peer": ["192.0.2.12"],
                 "authentication": {"auth_type": "PASS", "auth_pass": "x"},
+                "mcast_dst_ip": "224.0.0.50",
+                "auth_hmac": {"keys": [{"id": 1, "key": "k" * 32}], "active_key": 1},
             }
         ],
         "checks": [{"name": "chk", "kind": "track_script", "command": "/bin/x"}],
@@ -83,7 +85,7 @@ def judge_texts(rng: random.Random) -> None:
 
 
 def judge_nodes(rng: random.Random) -> None:
-    validate(*read_cluster(inside(rng, NODES), {}, (2, 2, 7))).as_data()
+    validate(*read_cluster(inside(rng, NODES), {}, rng.choice(VERSIONS))).as_data()
 
 
 def plan(rng: random.Random) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..vrrp.model import Node
+from ..vrrp.model import Instance, Node
 from .config_test import MASK
 
 # Of keepalived's vrrp.h, by number.
@@ -186,13 +186,14 @@ def stopped(node: Node) -> tuple[InstanceState, ...]:
 
 
 def without_passwords(node: Node) -> Node:
-    """The same configuration, with ``MASK`` for each auth_pass."""
-    return replace(
-        node,
-        instances=tuple(
-            replace(instance, authentication=replace(instance.authentication, auth_pass=MASK))
-            if instance.authentication and instance.authentication.auth_pass
-            else instance
-            for instance in node.instances
-        ),
-    )
+    """The same configuration, with ``MASK`` for each auth_pass and each key of auth_hmac."""
+    return replace(node, instances=tuple(map(_masked, node.instances)))
+
+
+def _masked(instance: Instance) -> Instance:
+    authentication, hmac = instance.authentication, instance.auth_hmac
+    if authentication and authentication.auth_pass:
+        authentication = replace(authentication, auth_pass=MASK)
+    if hmac:
+        hmac = replace(hmac, keys=tuple((number, MASK) for number, _key in hmac.keys))
+    return replace(instance, authentication=authentication, auth_hmac=hmac)

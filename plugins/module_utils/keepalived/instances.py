@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from ..vrrp import versions
 from ..vrrp.findings import Severity
+from ..vrrp.hearing import STANDARD_GROUPS
 from ..vrrp.model import Authentication, CheckKind, Instance, State, Track
 from ..vrrp.rules import priorities, reading, running
 from ..vrrp.words import dotted, listed
 from .keywords import ADDRESS_OPTIONS
+from .signatures import HmacReader
 from .tree import Statement
 
 if TYPE_CHECKING:
     from .reader import NodeReader
 
 _TRACK_KINDS = {kind.value for kind in CheckKind}
-# Where adverts go if nothing says otherwise.
-_STANDARD_GROUPS = frozenset(("224.0.0.18", "ff02::12"))
 _DIGITS = re.compile(r"[0-9]{1,4}")
 
 
@@ -58,6 +58,7 @@ class InstanceReader:
         }
         self.lists: dict[str, tuple[str, ...]] = {}
         self.tracks: list[Track] = []
+        self.hmac: HmacReader | None = None
         self.version = 0
         self.priority: int | None = None
         self.state: State | None = None
@@ -91,7 +92,7 @@ class InstanceReader:
         version = self.version or (3 if self.family == 6 else self.reader.globals.version)
         vrid = values.pop("virtual_router_id", 0)
         group = self.reader.globals.multicast_groups.get(self.family or 4, "")
-        values.setdefault("multicast_group", "" if group in _STANDARD_GROUPS else group)
+        values.setdefault("multicast_group", "" if group in STANDARD_GROUPS else group)
         self._ask_for_interface()
         return Instance(
             self.statement.value,
@@ -199,7 +200,7 @@ class InstanceReader:
         if not _is_address(child.value) or not ipaddress.ip_address(child.value).is_multicast:
             self.reader.invalid(child, "a multicast address")
         elif self._family_fits(child.value):
-            self.values["multicast_group"] = "" if child.value in _STANDARD_GROUPS else child.value
+            self.values["multicast_group"] = "" if child.value in STANDARD_GROUPS else child.value
 
     def on_use_vmac(self, child: Statement) -> None:
         if child.value in ("false", "no", "off"):
@@ -335,3 +336,8 @@ class InstanceReader:
                 )
         if auth_type:
             self.values["authentication"] = Authentication(auth_type, auth_pass)
+
+    def on_auth_hmac(self, child: Statement) -> None:
+        """A second block adds to the first."""
+        self.hmac = self.hmac or HmacReader(self.reader)
+        self.values["auth_hmac"] = self.hmac.read(self.reader.entries(child))

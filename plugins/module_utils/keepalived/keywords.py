@@ -135,7 +135,7 @@ _ROWS = (
     Keyword(_I, "virtual_ipaddress", field="virtual_ipaddress", at_once=True),
     Keyword(_I, "virtual_ipaddress_excluded", field="virtual_ipaddress_excluded"),
     Keyword(_I, _A, field="authentication", at_once=True, secret=_PASS),
-    Keyword(_I, "auth_hmac", at_once=True, secret=_HMAC),
+    Keyword(_I, "auth_hmac", field="auth_hmac", at_once=True, secret=_HMAC),
     *_unread(
         "vrrp_instance",
         """

@@ -18,6 +18,7 @@ from typing import Iterator, Sequence
 
 from . import priority, versions
 from .model import Instance, Node
+from .signing import Signing, disbelief, signing_of
 
 
 class Rejection(enum.Enum):
@@ -25,6 +26,7 @@ class Rejection(enum.Enum):
 
     ROUTER = "another virtual router (VRID, address family or network)"
     VERSION = "another VRRP version"
+    SIGNATURE = "a signature that it does not believe (auth_hmac)"
     AUTHENTICATION = "another authentication"
     ADVERT_INT = "another advert interval (version 2)"
     CAST = "unicast against multicast"
@@ -34,6 +36,8 @@ class Rejection(enum.Enum):
 
 
 _ROUTER_ALONE = "VRID "
+#: Where multicast adverts go if nothing says otherwise.
+STANDARD_GROUPS = frozenset(("224.0.0.18", "ff02::12"))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -79,9 +83,12 @@ def family_of(instance: Instance) -> int:
 
 
 def authentication_in_force(instance: Instance) -> tuple[str, str] | None:
-    """Type and password as they are sent; None without a password, in version 3 or strict mode."""
+    """Type and password as they are sent; None without a password, in version 3 or strict mode, and
+    where adverts are signed instead."""
     written = instance.authentication
     if written is None or instance.version != 2 or instance.strict_mode or not written.auth_pass:
+        return None
+    if signing_of(instance):
         return None
     return (written.auth_type, written.auth_pass[:8])
 
@@ -95,6 +102,7 @@ class AdvertContent:
     group: str
     version: int
     authentication: tuple[str, str] | None
+    signing: Signing | None
     interval: float | None
     vips: tuple[str, ...]
 
@@ -107,6 +115,7 @@ def content_of(instance: Instance) -> AdvertContent:
         group="" if instance.unicast_peer else plain_address(instance.multicast_group),
         version=instance.version,
         authentication=authentication_in_force(instance),
+        signing=signing_of(instance),
         interval=priority.advert_interval(instance) if instance.version == 2 else None,
         # As a list: an address that is written twice is sent twice.
         vips=tuple(sorted(map(plain_address, instance.virtual_ipaddress))),
@@ -135,6 +144,8 @@ class Receiver:
             return Rejection.PEER
         if own.version != advert.version:
             return Rejection.VERSION
+        if disbelief(own.signing, advert.signing):
+            return Rejection.SIGNATURE
         if own.authentication != advert.authentication:
             return Rejection.AUTHENTICATION
         if own.interval != advert.interval:

@@ -65,6 +65,18 @@ class Authentication:
 
 
 @dataclass(frozen=True)
+class Hmac:
+    """``auth_hmac`` of keepalived 2.4: adverts are signed. ``keys`` are number and secret as they
+    are written; ``mode`` is enforce, permissive or receive-only."""
+
+    keys: tuple[tuple[int, str], ...]
+    active_key: int = 0
+    mode: str = "enforce"
+    anti_replay: str = "time"
+    time_window: int | None = None
+
+
+@dataclass(frozen=True)
 class Instance:
     """One ``vrrp_instance`` of one node. Absent options hold keepalived's defaults."""
 
@@ -89,6 +101,7 @@ class Instance:
     down_timer_adverts: int = 3
     # Where multicast adverts go; empty: the group that VRRP has for the address family.
     multicast_group: str = ""
+    auth_hmac: Hmac | None = None
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,19 @@ rules to judge.
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Iterator, Mapping
+import ipaddress
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence, Tuple
 
 from .. import readers
 from ..readers import SettingError
 from .findings import Finding
+from .hearing import STANDARD_GROUPS
 from .model import (
     Authentication,
     Check,
     CheckKind,
     Cluster,
+    Hmac,
     Instance,
     Node,
     State,
@@ -30,6 +33,9 @@ from .model import (
     Track,
 )
 from .rules.catalogue import finding
+from .signing import ANTI_REPLAYS, HMAC_MODES
+from .versions import AUTH_HMAC_SINCE, MCAST_DST_IP_SINCE
+from .words import dotted
 
 _Reader = Callable[[str, object], object]
 
@@ -72,6 +78,45 @@ def _authentication(where: str, value: object) -> Authentication:
         raise SettingError(f"{where}.auth_pass", "is not a word that keepalived can read") from None
 
 
+def _hmac(where: str, value: object) -> Hmac:
+    """Keys, each with its id; no key is ever shown."""
+    given = readers.mapping(
+        where, value, ("keys", "active_key", "mode", "anti_replay", "time_window")
+    )
+    keys = tuple(
+        _key(at, item) for at, item in readers.items(f"{where}.keys", given.get("keys") or [])
+    )
+    window = given.get("time_window")
+    return Hmac(
+        keys,
+        readers.integer(f"{where}.active_key", given.get("active_key") or 0),
+        readers.choice(f"{where}.mode", given.get("mode") or HMAC_MODES[0], HMAC_MODES),
+        readers.choice(
+            f"{where}.anti_replay", given.get("anti_replay") or ANTI_REPLAYS[0], ANTI_REPLAYS
+        ),
+        None if window is None else readers.integer(f"{where}.time_window", window),
+    )
+
+
+def _key(where: str, value: object) -> tuple[int, str]:
+    if not isinstance(value, Mapping) or set(value) != {"id", "key"}:
+        raise SettingError(where, "is not a dictionary with id and key")
+    number = readers.integer(f"{where}.id", value["id"])
+    try:
+        return number, readers.word(f"{where}.key", value["key"])
+    except SettingError:
+        # The value is a secret: it is not shown.
+        raise SettingError(f"{where}.key", "is not a word that keepalived can read") from None
+
+
+def _multicast_group(where: str, value: object) -> str:
+    """Empty for the group that VRRP has anyway."""
+    group = readers.address(where, value)
+    if not ipaddress.ip_address(group).is_multicast:
+        raise readers.wrong(where, value, "a multicast address")
+    return "" if group in STANDARD_GROUPS else group
+
+
 _INSTANCE: Mapping[str, _Reader] = {
     "name": readers.word,
     "virtual_router_id": readers.integer,
@@ -89,8 +134,16 @@ _INSTANCE: Mapping[str, _Reader] = {
     "unicast_src_ip": readers.address,
     "unicast_peer": _addresses,
     "authentication": _authentication,
+    "auth_hmac": _hmac,
     "down_timer_adverts": _adverts,
+    "mcast_dst_ip": _multicast_group,
 }
+# Keywords of an instance that a model has under another name.
+_FIELDS = {"mcast_dst_ip": "multicast_group"}
+# What an older daemon does not read.
+_SINCE = {"mcast_dst_ip": MCAST_DST_IP_SINCE, "auth_hmac": AUTH_HMAC_SINCE}
+# What the plan expects of a command, and promises for it; nothing that keepalived knows.
+PROMISES = ("deadline", "bound")
 _CHECK: Mapping[str, _Reader] = {
     "name": readers.word,
     "kind": readers.member_of(CheckKind),
@@ -101,9 +154,7 @@ _CHECK: Mapping[str, _Reader] = {
     "init_fail": readers.flag,
     "command": readers.text,
     "user": readers.word,
-    # What the plan expects of a command, and promises for it; nothing that keepalived knows.
-    "deadline": readers.seconds,
-    "bound": readers.seconds,
+    **dict.fromkeys(PROMISES, readers.seconds),
 }
 _GROUP: Mapping[str, _Reader] = {
     "name": readers.word,
@@ -152,8 +203,13 @@ def _track(where: str, value: object, kind: CheckKind) -> Track:
     )
 
 
-def _instance(where: str, value: object) -> Instance:
+def _instance(where: str, value: object, version: tuple[int, ...]) -> Instance:
     values, given = _read(where, value, _INSTANCE, _KINDS)
+    for keyword, since in _SINCE.items():
+        if keyword in values:
+            read = values.pop(keyword)
+            if version >= since:
+                values[_FIELDS.get(keyword, keyword)] = read
     values.setdefault("virtual_router_id", 0)
     if values.get("state") is State.MASTER:
         values.setdefault("priority", 255)
@@ -165,7 +221,7 @@ def _instance(where: str, value: object) -> Instance:
 
 def _check(where: str, value: object) -> Check:
     values, _given = _read(where, value, _CHECK)
-    for promise in ("deadline", "bound"):
+    for promise in PROMISES:
         values.pop(promise, None)
     return Check(**values)  # type: ignore[arg-type]
 
@@ -177,14 +233,17 @@ def _group(where: str, value: object) -> SyncGroup:
 
 
 def _node(
-    name: str, value: object, address: str, keepalived_version: tuple[int, ...]
-) -> tuple[Node, Iterator[Finding]]:
+    name: str,
+    value: object,
+    told: str | Sequence[str],
+    keepalived_version: tuple[int, ...],
+) -> tuple[Node, tuple[Finding, ...]]:
     where = f"nodes.{readers.word('nodes', name)}"
     bare = isinstance(value, (list, tuple))
     given = readers.mapping(where, {"instances": value} if bare else value, _NODE)
     at_instances = where if bare else f"{where}.instances"
     instances = tuple(
-        _instance(at, item)
+        _instance(at, item, keepalived_version)
         for at, item in readers.items(at_instances, given.get("instances") or [])
     )
     readers.unique(at_instances, "name", [instance.name for instance in instances])
@@ -202,7 +261,8 @@ def _node(
         readers.unique(
             f"{where}.checks", "name", [f"{check.kind.value} {check.name}" for check in checks]
         )
-    own = given.get("address") or address
+    everything = () if isinstance(told, str) else tuple(told)
+    own = given.get("address") or ("".join(everything[:1]) if everything else told)
     source = next((i.unicast_src_ip for i in instances if i.unicast_src_ip), "")
     user = given.get("script_user") or ""
     node = Node(
@@ -214,8 +274,10 @@ def _node(
         readers.flag(f"{where}.script_security", given.get("script_security", False)),
         readers.word(f"{where}.script_user", user) if user else "",
         keepalived_version,
+        everything,
     )
-    return node, _owners(name, at_instances, given.get("instances") or [])
+    written = tuple(readers.items(at_instances, given.get("instances") or []))
+    return node, (*_owners(name, written), *_too_new(name, written, keepalived_version))
 
 
 def _assumed(instances: Iterable[Instance], groups: Iterable[SyncGroup]) -> tuple[Check, ...]:
@@ -229,10 +291,27 @@ def _assumed(instances: Iterable[Instance], groups: Iterable[SyncGroup]) -> tupl
     return tuple(Check(name, kind) for name, kind in tracked)
 
 
-def _owners(node: str, where: str, instances: object) -> Iterator[Finding]:
+_Written = Iterable[Tuple[str, Any]]
+
+
+def _too_new(node: str, written: _Written, version: tuple[int, ...]) -> Iterator[Finding]:
+    """The keywords that this version of keepalived does not read."""
+    for at, instance in written:
+        for keyword, since in _SINCE.items():
+            if instance.get(keyword) and version < since:
+                yield finding(
+                    "unknown-keyword",
+                    f"{at}: keepalived {dotted(version)} does not know {keyword}; it came with "
+                    f"{dotted(since)}",
+                    f"Remove {keyword} on {node}.",
+                    node=node,
+                    instance=str(instance["name"]),
+                )
+
+
+def _owners(node: str, written: _Written) -> Iterator[Finding]:
     """The instances whose priority keepalived takes from state MASTER."""
-    for at, item in readers.items(where, instances):
-        instance = readers.mapping(at, item, (*_INSTANCE, *_KINDS))
+    for at, instance in written:
         if instance.get("state") == "MASTER" and instance.get("priority") is None:
             yield finding(
                 "master-without-priority",
@@ -244,14 +323,15 @@ def _owners(node: str, where: str, instances: object) -> Iterator[Finding]:
 
 def read_cluster(
     nodes: object,
-    addresses: Mapping[str, str] | None = None,
+    addresses: Mapping[str, str | Sequence[str]] | None = None,
     keepalived_version: tuple[int, ...] = (2, 2, 7),
     versions: Mapping[str, tuple[int, ...]] | None = None,
 ) -> tuple[Cluster, tuple[Finding, ...]]:
     """The cluster in ``nodes``, and what was noticed on reading it.
 
-    ``addresses`` maps node names to addresses where ``nodes`` does not say, ``versions`` to the
-    versions of nodes that run another one. Raises SettingError.
+    ``addresses`` maps node names to the address that adverts come from where ``nodes`` does not
+    say, or to a list of all that the node has; ``versions`` to the versions of nodes that run
+    another one. Raises SettingError.
     """
     if not isinstance(nodes, Mapping) or not nodes:
         raise readers.wrong("nodes", nodes, "a dictionary of node name to instances")
@@ -311,7 +391,19 @@ def instance_data(instance: Instance) -> dict[str, object]:
         "unicast_peer": list(instance.unicast_peer or ()),
         "authentication": authentication
         and {"auth_type": authentication.auth_type, "auth_pass": authentication.auth_pass},
+        **({"mcast_dst_ip": instance.multicast_group} if instance.multicast_group else {}),
+        **({"auth_hmac": _hmac_data(instance.auth_hmac)} if instance.auth_hmac else {}),
         **track_data(instance.tracks),
+    }
+
+
+def _hmac_data(hmac: Hmac) -> dict[str, object]:
+    return {
+        "keys": [{"id": number, "key": key} for number, key in hmac.keys],
+        "active_key": hmac.active_key,
+        "mode": hmac.mode,
+        "anti_replay": hmac.anti_replay,
+        "time_window": hmac.time_window,
     }
 
 

@@ -28,6 +28,8 @@ UNICAST_VMAC_SINCE = (2, 2, 0)
 #: Before it, the source of multicast adverts over IPv6 must be link-local.
 MULTICAST_IPV6_SINCE = (2, 2, 0)
 DOWN_TIMER_ADVERTS_SINCE = (2, 2, 3)
+#: A multicast group of an instance's own.
+MCAST_DST_IP_SINCE = (2, 2, 5)
 #: Unicast needs no interface, but in versions that look before they know of unicast.
 NO_INTERFACE_SINCE = (2, 1, 0)
 NO_INTERFACE_BROKEN_SINCE = (2, 2, 5)
@@ -43,6 +45,8 @@ LINKED_PATHS_REFUSED_SINCE = (2, 3, 0)
 FRACTIONS_SINCE = (2, 3, 2)
 #: An advert with another list of addresses is logged and no longer rejected.
 VIP_LIST_ONLY_LOGGED_SINCE = (2, 3, 3)
+#: Signed adverts.
+AUTH_HMAC_SINCE = (2, 4, 0)
 
 # What a host's distribution would install: (distribution, major version) or whole version.
 _DISTRIBUTED = {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable
 from typing import Iterator, Mapping, Sequence
 
@@ -23,8 +24,9 @@ from ..estate import (
 from ..findings import Finding, Rule, Severity
 from ..hearing import addresses_of, authentication_in_force, plain_address
 from ..pairs import DUAL_MASTER
-from ..versions import VIP_LIST_ONLY_LOGGED_SINCE
-from ..words import listed
+from ..signing import disbelief, signing_of
+from ..versions import AUTH_HMAC_SINCE, VIP_LIST_ONLY_LOGGED_SINCE
+from ..words import listed, sentence
 
 AUTH_PASS_LENGTH = Rule(
     "auth-pass-length",
@@ -126,6 +128,73 @@ def auth_mismatch(estate: Estate) -> Iterator[Finding]:
             "auth_pass",
             "authentication",
         )
+
+
+HMAC_MISMATCH = Rule(
+    "hmac-mismatch",
+    Severity.ERROR,
+    harm="A node refuses adverts whose signature it does not believe, and signed ones where it has "
+    "no auth_hmac: both become master. Said of keepalived 2.4 by its source text; not run.",
+    example="lb1: auth_hmac {\n    key 1 one-key-of-thirty-two-characters\n    active_key 1\n}\n"
+    "lb2: no auth_hmac",
+    fix="Use the same auth_hmac block on all nodes, or none.",
+    breaks=DUAL_MASTER,
+)
+
+
+def hmac_mismatch(estate: Estate) -> Iterator[Finding]:
+    """A node that refuses the signed or unsigned adverts of another; keys are never said."""
+    for router in estate.routers:
+        signing = [(member, signing_of(member.instance)) for member in router]
+        for (receiver, own), (sender, other) in itertools.permutations(signing, 2):
+            problem = disbelief(own, other)
+            if problem:
+                yield receiver.finding(
+                    HMAC_MISMATCH,
+                    f"{receiver} refuses the adverts of {sender}, for they {problem}: each becomes "
+                    "master",
+                    _one_hmac(router, [member for member, used in signing if used]),
+                    "auth_hmac",
+                )
+                break
+
+
+def _one_hmac(router: Router, signing: Sequence[NodeInstance]) -> str:
+    """One auth_hmac for all, where all know it, or none."""
+    alternatives = [f"remove auth_hmac on {names_of(signing)}"]
+    if all(member.node.keepalived_version >= AUTH_HMAC_SINCE for member in router):
+        first = signing[0]
+        others = names_of([member for member in router if member is not first])
+        alternatives.insert(0, f"write the auth_hmac block of {first} on {others} too")
+    return sentence(", or ".join(alternatives))
+
+
+HMAC_DROPPED = Rule(
+    "hmac-dropped",
+    Severity.ERROR,
+    harm="Where active_key is the number of no key that the daemon takes (32 to 64 bytes), it "
+    "drops the whole auth_hmac: anybody's adverts count. Said of keepalived 2.4 by its source "
+    "text; not run.",
+    example="auth_hmac {\n    key 1 short\n    active_key 1\n}",
+    fix="Write a key of 32 to 64 characters and its number as active_key, the same on all nodes.",
+    unproven="The address moves as it does without signatures.",
+)
+
+
+def hmac_dropped(estate: Estate) -> Iterator[Finding]:
+    """An auth_hmac that comes to nothing."""
+    for member in estate.members:
+        hmac = member.instance.auth_hmac
+        if hmac and not signing_of(member.instance):
+            said = f"active_key {hmac.active_key}" if hmac.active_key else "no active_key"
+            yield member.finding(
+                HMAC_DROPPED,
+                f"{said} in auth_hmac on {member}, and no key of 32 to 64 bytes has this number: "
+                "the daemon signs nothing and asks for no signature",
+                f"Remove auth_hmac on {member} (or write the same key of 32 to 64 characters and "
+                "its number as active_key on all nodes).",
+                "auth_hmac",
+            )
 
 
 VERSION_MISMATCH = Rule(
@@ -460,6 +529,8 @@ RULES: dict[Rule, Judge] = {
     AUTH_PASS_MISSING: auth_pass_missing,
     AUTH_WITH_V3: auth_with_v3,
     AUTH_MISMATCH: auth_mismatch,
+    HMAC_MISMATCH: hmac_mismatch,
+    HMAC_DROPPED: hmac_dropped,
     VERSION_MISMATCH: version_mismatch,
     ADVERT_INT_MISMATCH: advert_int_mismatch,
     VRID_MISMATCH: vrid_mismatch,

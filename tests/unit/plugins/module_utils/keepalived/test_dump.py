@@ -149,6 +149,15 @@ def test_without_passwords() -> None:
     assert masked.instances[1] == node.instances[1]
 
 
+def test_without_keys() -> None:
+    text = CONF.replace(
+        "vrrp_instance", "vrrp_instance X {\nauth_hmac {\nkey 1 %s\n}\n}\nvrrp_instance", 1
+    )
+    node = reader.parse(text % ("s3cret" * 6), "lb1", keepalived_version=(2, 4, 0)).node
+    assert "s3cret" in repr(node.instances[0].auth_hmac)
+    assert "s3cret" not in repr(state.without_passwords(node))
+
+
 # When the daemon was started and last started or reloaded; the file was written at 10.
 LOADED = {
     "started before": (5.0, 5.0, False),

@@ -12,6 +12,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Check,
     CheckKind,
     Cluster,
+    Hmac,
     Instance,
     Node,
     State,
@@ -66,7 +67,7 @@ def make(
             "unicast_src_ip": address,
             "unicast_peer": tuple(peer for peer in addresses if peer != address),
         }
-        own = dict(base, **(both or {}), **(changes[index] if index < len(changes) else {}))
+        own = {**base, **(both or {}), **(changes[index] if index < len(changes) else {})}
         owner = {
             "name": f"lb{index + 1}",
             "address": address,
@@ -152,6 +153,11 @@ def model(*args, **kwargs):
 
 def version(number: tuple[int, ...]) -> dict:
     return {"keepalived_version": number}
+
+
+def signed(key: str, mode: str = "enforce") -> dict:
+    """An instance whose adverts are signed with key 1."""
+    return {"auth_hmac": Hmac(((1, key),), 1, mode)}
 
 
 def scripted(**change) -> dict:

@@ -10,6 +10,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Check,
     CheckKind,
     Cluster,
+    Hmac,
     SyncGroup,
     Track,
 )
@@ -33,6 +34,7 @@ from clusters import (
     planned,
     read,
     scripted,
+    signed,
     text,
     together,
     version,
@@ -122,6 +124,19 @@ CASES = {
             {"authentication": Authentication("PASS", "12345678b")},
             both=V2,
         ),
+    ),
+    "hmac-mismatch": (
+        model(signed("1" * 32), both=signed("2" * 32), nodes=version((2, 4, 0))),
+        # More keys than the other node has do not matter, only the one that is signed with.
+        model(
+            {"auth_hmac": Hmac(((1, "1" * 32), (2, "2" * 32)), 1)},
+            both=signed("1" * 32),
+            nodes=version((2, 4, 0)),
+        ),
+    ),
+    "hmac-dropped": (
+        model(both=signed("1" * 31), nodes=version((2, 4, 0))),
+        model(both=signed("hex:" + "1f" * 32), nodes=version((2, 4, 0))),
     ),
     "version-mismatch": (model(V2), model(both=V2)),
     "advert-int-mismatch": (

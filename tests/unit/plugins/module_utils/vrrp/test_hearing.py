@@ -10,6 +10,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp import hearing
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.hearing import Rejection
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Authentication,
+    Hmac,
     Instance,
     Node,
 )
@@ -27,6 +28,8 @@ def node(name, number, *instances, **options):
 
 
 PASS = Authentication("PASS", "secret")
+LONG, OTHER_LONG = "k" * 32, "hex:" + "6c" * 32
+SIGNED = {"auth_hmac": Hmac(((1, LONG),), 1)}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,38 @@ PASS = Authentication("PASS", "secret")
         ),
         pytest.param(
             {"version": 3}, {"version": 3, "authentication": PASS}, None, id="version 3 has none"
+        ),
+        pytest.param(SIGNED, SIGNED, None, id="one key"),
+        pytest.param(SIGNED, {}, Rejection.SIGNATURE, id="not signed"),
+        pytest.param({}, SIGNED, Rejection.SIGNATURE, id="signed for one without auth_hmac"),
+        pytest.param(
+            SIGNED, {"auth_hmac": Hmac(((1, OTHER_LONG),), 1)}, Rejection.SIGNATURE, id="key"
+        ),
+        pytest.param(
+            SIGNED, {"auth_hmac": Hmac(((2, LONG),), 2)}, Rejection.SIGNATURE, id="number of a key"
+        ),
+        pytest.param(
+            {"auth_hmac": Hmac(((2, OTHER_LONG), (1, LONG)), 2)}, SIGNED, None, id="another active"
+        ),
+        pytest.param(
+            {"auth_hmac": Hmac(((1, "hex:" + "6b" * 32),), 1)}, SIGNED, None, id="hexadecimal"
+        ),
+        pytest.param({"auth_hmac": Hmac(((1, "file:/k"),), 1)}, SIGNED, None, id="unknown file"),
+        pytest.param({"auth_hmac": Hmac(((1, LONG),), 1, "permissive")}, {}, None, id="permissive"),
+        pytest.param(
+            {"auth_hmac": Hmac(((1, LONG),), 1, "permissive"), "strict_mode": True},
+            {"strict_mode": True},
+            Rejection.SIGNATURE,
+            id="permissive in strict mode",
+        ),
+        pytest.param(
+            {}, {"auth_hmac": Hmac(((1, LONG),), 1, "receive-only")}, None, id="receive-only"
+        ),
+        pytest.param({}, {"auth_hmac": Hmac(((1, "short"),), 1)}, None, id="no usable key"),
+        pytest.param({}, {"auth_hmac": Hmac(((1, "hex:6b"),), 1)}, None, id="short in hexadecimal"),
+        pytest.param({}, {"auth_hmac": Hmac(((1, "hex:x" + LONG),), 1)}, None, id="no hexadecimal"),
+        pytest.param(
+            SIGNED, {**SIGNED, "authentication": PASS}, None, id="signatures instead of a password"
         ),
         pytest.param({}, {"advert_int": 2.0}, Rejection.ADVERT_INT, id="v2 interval"),
         pytest.param(

@@ -8,12 +8,17 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.dialect import SINCE
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.instances import InstanceReader
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.keywords import KEYWORDS
 from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp import structured
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Authentication,
     Check,
     CheckKind,
     Cluster,
+    Hmac,
     Instance,
     Node,
     State,
@@ -53,6 +58,8 @@ FULL = Node(
             ("192.0.2.12",),
             Authentication("PASS", "1111"),
             4,
+            "224.0.0.50",
+            Hmac(((1, "k" * 32), (2, "file:/run/key")), 1, "permissive", "monotonic", 5),
         ),
         Instance("VI_2", 52),
     ),
@@ -64,13 +71,13 @@ FULL = Node(
     (SyncGroup("G", ("VI_1", "VI_2"), True, (Track("chk", CheckKind.SCRIPT),)),),
     True,
     "keepalived_script",
-    (2, 3, 4),
+    (2, 4, 0),
 )
 
 
 def test_data_and_back_is_the_identity():
     data = json.loads(json.dumps({"lb1": node_data(FULL)}))
-    assert read_cluster(data, keepalived_version=(2, 3, 4)) == (Cluster((FULL,)), ())
+    assert read_cluster(data, keepalived_version=(2, 4, 0)) == (Cluster((FULL,)), ())
 
 
 def test_list_of_instances_is_a_node():
@@ -144,6 +151,63 @@ def test_priority_that_is_not_given(state, priority, expected, found):
     assert [item.id for item in findings] == found
 
 
+# Other words for what a dictionary says with a number or a flag.
+SAID_OTHERWISE = {"native_ipv6", "preempt", "no_accept", "use_vmac"}
+# The weight of a check's definition is what its entries have that say none; here each says its own.
+OF_ENTRIES = {"weight"}
+
+
+def test_data_knows_what_the_text_knows():
+    handled = {name[3:] for name in dir(InstanceReader) if name.startswith("on_")}
+    assert handled - SAID_OTHERWISE == set(structured._INSTANCE) - {"name"}
+    assert {kind.value for kind in CheckKind} == set(structured._KINDS)
+    script = {"command" if name == "script" else name for name in KEYWORDS["vrrp_script"]}
+    named = {"name", "kind", *structured.PROMISES}
+    assert script - OF_ENTRIES == set(structured._CHECK) - named
+    assert {row.field for row in KEYWORDS["global_defs"].values() if row.field} <= {
+        *structured._NODE,
+        *structured._INSTANCE,
+        "strict",
+    }
+
+
+def test_what_is_too_new_is_as_new_as_in_a_text():
+    assert (
+        structured._SINCE.items()
+        <= {
+            name: since for (block, name), since in SINCE.items() if block == "vrrp_instance"
+        }.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "since"),
+    [
+        ("mcast_dst_ip", "224.0.0.50", (2, 2, 5)),
+        ("auth_hmac", {"keys": [{"id": 1, "key": "k" * 32}], "active_key": 1}, (2, 4, 0)),
+    ],
+)
+def test_an_older_daemon_does_not_read_it(keyword, value, since):
+    nodes = {"lb1": [{"name": "V", keyword: value}]}
+    cluster, findings = read_cluster(nodes, keepalived_version=since)
+    assert cluster.nodes[0].instances != (Instance("V", 0),)
+    assert not findings
+    older, findings = read_cluster(nodes, keepalived_version=(*since[:2], since[2] - 1))
+    assert older.nodes[0].instances == (Instance("V", 0),)
+    assert [item.id for item in findings] == ["unknown-keyword"]
+
+
+def test_standard_group_is_as_none():
+    cluster, _findings = read_cluster({"lb1": [{"name": "V", "mcast_dst_ip": "224.0.0.18"}]})
+    assert cluster.nodes[0].instances == (Instance("V", 0),)
+
+
+def test_list_of_addresses_is_all_that_a_node_has():
+    cluster, _findings = read_cluster({"lb1": []}, {"lb1": ("192.0.2.1", "198.51.100.1")})
+    assert cluster.nodes[0].address == "192.0.2.1"
+    assert cluster.nodes[0].addresses == ("192.0.2.1", "198.51.100.1")
+
+
 @pytest.mark.parametrize("priority", [0, 256])
 def test_what_keepalived_replaces_is_for_the_rules(priority):
     cluster, _findings = read_cluster({"lb1": [{"name": "V", "priority": priority}]})
@@ -163,6 +227,21 @@ def node(**values):
     [
         pytest.param(None, "nodes", "dictionary", id="nothing"),
         pytest.param({}, "nodes", "dictionary", id="no node"),
+        pytest.param(
+            instance(mcast_dst_ip="192.0.2.9"), "nodes.lb1[0].mcast_dst_ip", "multicast", id="group"
+        ),
+        pytest.param(
+            instance(auth_hmac={"keys": ["x"]}), "nodes.lb1[0].auth_hmac.keys[0]", "id", id="key"
+        ),
+        pytest.param(
+            instance(auth_hmac={"keys": [{"id": 1, "key": "a b"}]}),
+            "nodes.lb1[0].auth_hmac.keys[0].key",
+            "not a word",
+            id="key of two words",
+        ),
+        pytest.param(
+            instance(auth_hmac={"mode": "x"}), "nodes.lb1[0].auth_hmac.mode", "enforce", id="mode"
+        ),
         pytest.param([], "nodes", "dictionary", id="a list"),
         pytest.param({"a b": []}, "nodes", "without blanks", id="name of a node"),
         pytest.param({5: []}, "nodes", "a name", id="number as a name"),
