@@ -185,12 +185,15 @@ class ActionModule(ActionBase):
             "started": facts.started,
             "seconds": max(0.0, time.time() - facts.started),
         }
+        check_mode = bool(self._task.check_mode)
+        done = {host: ["change"] for host in facts.changing} if check_mode else facts.done
         former = judge(facts.expected, facts.before, **run)
         report = judge(
             facts.expected,
             facts.states,
             before=facts.before,
-            changed=facts.done if options["changed"] else None,
+            changed=done if options["changed"] else None,
+            check_mode=check_mode,
             **run,
         )
         worse = new_problems(former, report)

@@ -46,6 +46,7 @@ def judge(
     *,
     before: Any = None,
     changed: Any = None,
+    check_mode: bool = False,
     playbook: str,
     started: float,
     seconds: float,
@@ -54,8 +55,8 @@ def judge(
 
     ``expected`` is the plan's, ``states`` {HOST: result of host_state, None if unreachable},
     ``before`` the same from the start of the run, ``changed`` {HOST: [what was done]} (None: the
-    playbook changes nothing by nature), ``started`` seconds since 1970, ``seconds`` the run's
-    length.
+    playbook changes nothing by nature), in ``check_mode`` what would be done, ``started`` seconds
+    since 1970, ``seconds`` the run's length.
     """
     then = {cluster.name: cluster for cluster in read_clusters(expected, before)}
     clusters = {
@@ -65,6 +66,7 @@ def judge(
     return {
         "schema": SCHEMA,
         "playbook": playbook,
+        "check_mode": check_mode,
         "started": _iso(started),
         "seconds": round(seconds, 1),
         "ok": bool(clusters) and all(cluster["ok"] for cluster in clusters.values()),

@@ -24,7 +24,7 @@ def table(report: Mapping[str, Any]) -> list[str]:
     prefixes = {name: f"{name}: " if len(clusters) > 1 else "" for name in clusters}
     end = _moment(report["started"]) + report["seconds"]
     lines = [
-        prefixes[name] + " | ".join(_about_vip(address, vip, cluster, end))
+        prefixes[name] + " | ".join(_about_vip(address, vip, cluster, end, report["check_mode"]))
         for name, cluster in clusters.items()
         for address, vip in cluster["vips"].items()
     ] or ["no virtual IP was proven"]
@@ -42,7 +42,7 @@ def table(report: Mapping[str, Any]) -> list[str]:
 
 
 def _about_vip(
-    address: str, vip: Mapping[str, Any], cluster: Mapping[str, Any], end: float
+    address: str, vip: Mapping[str, Any], cluster: Mapping[str, Any], end: float, check_mode: bool
 ) -> Iterator[str]:
     holders = " and ".join(vip["holders"] or vip["strangers"]) or "nobody"
     silent = "" if vip["serves"] else ", DOES NOT SERVE"
@@ -50,7 +50,7 @@ def _about_vip(
     yield f"standby {', '.join(vip['standby']) or 'none'}"
     yield f"MyCats {_up(cluster)}/{len(cluster['mycats'])}"
     if cluster["changed"] is not None:
-        yield _done(cluster["changed"])
+        yield _planned(cluster["changed"]) if check_mode else _done(cluster["changed"])
 
 
 def _up(cluster: Mapping[str, Any]) -> int:
@@ -66,6 +66,10 @@ def _done(changed: Mapping[str, list[str]]) -> str:
             hosts.setdefault(what, []).append(host)
     told = "; ".join(f"{what} on {', '.join(names)}" for what, names in hosts.items())
     return f"changed: {told}" if told else "nothing changed"
+
+
+def _planned(changed: Mapping[str, list[str]]) -> str:
+    return f"would change {', '.join(changed)}" if changed else "nothing to change"
 
 
 def _about_problem(problem: Mapping[str, Any], cluster: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ def test_a_good_pair_has_no_problem() -> None:
     assert result == {
         "schema": 1,
         "playbook": "site",
+        "check_mode": False,
         "started": "2026-11-26T03:00:00Z",
         "seconds": 9.8,
         "ok": True,

@@ -35,6 +35,13 @@ def test_a_good_pair_is_one_line() -> None:
     assert lines(Pair(), changed=done) == [f"{standing} | {changed} | 9.8 s"]
 
 
+def test_check_mode_says_what_a_run_would_change() -> None:
+    (line,) = lines(Pair(), changed={"lb1": ["change"], "lb2": ["change"]}, check_mode=True)
+    assert line.endswith("| would change lb1, lb2 | 9.8 s")
+    (line,) = lines(Pair(), changed={}, check_mode=True)
+    assert line.endswith("| nothing to change | 9.8 s")
+
+
 @pytest.mark.parametrize(
     ("since", "shown"),
     [
