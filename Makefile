@@ -129,9 +129,8 @@ bench: venv ## Figures: the search, the plan of many clusters, the health endpoi
 
 # The second list runs beside the first: nothing in it is measured.
 test: venv ## All that has to pass
-	@tools/steps units units-slow differential-short units-host $(CORES:%=units-%) \
-		$(CORES_WHOLE:%=converge-%) $(SCENARIOS:%=molecule-%) \
-		-- images lint types build sanity $(CORES_WHOLE:%=sanity-%)
+	@tools/steps units units-slow differential-short $(CORES_WHOLE:%=converge-%) $(SCENARIOS:%=molecule-%) \
+		-- images lint types build sanity $(CORES_WHOLE:%=sanity-%) units-host $(CORES:%=units-%)
 
 test-long: venv ## What takes long and says little more, besides `make test`
 	@tools/steps $(SCENARIOS_LONG:%=molecule-%) differential units-mutations
