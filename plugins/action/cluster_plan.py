@@ -67,6 +67,8 @@ class ActionModule(ActionBase):
                 others=others,
                 notes=views.notes,
                 managed=self._managed(inventory),
+                playing=inventory.task_vars.get("ansible_play_batch"),
+                name_of=inventory.name_of,
                 started=self._started(inventory),
             )
         )

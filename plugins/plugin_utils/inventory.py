@@ -112,6 +112,16 @@ class Inventory:
         """The facts of a host as far as they are known."""
         return plain(self.variables(host).get("ansible_facts") or {})
 
+    def name_of(self, address: str) -> str:
+        """The host of the inventory that has an address, as far as that is known, or ""."""
+        for host in self.groups.get("all", ()):
+            facts = self.facts(host)
+            known = (*facts.get("all_ipv4_addresses", ()), *facts.get("all_ipv6_addresses", ()))
+            named = self.templated(host, ("mycat_ha_address", "ansible_host"))[0].values()
+            if address in (*known, *map(str, named)):
+                return str(host)
+        return ""
+
     def kept(self, host: str, name: str) -> Any:
         """What a task of this run kept for a host, or None; never templated."""
         return plain(self.variables(host).get(name))

@@ -10,7 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.files import Role
-from ansible_collections.mycat.ha.plugins.module_utils.cluster.hosts import HostView, folded_vips
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.hosts import (
+    HostView,
+    folded_vips,
+    respelled_vip,
+)
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.members import Members
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.request import Refusals
 from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
@@ -24,6 +28,11 @@ WISHES = {
     "keepalived_preempt": "mycat_ha_preempt",
     "keepalived_failover_budget": "mycat_ha_failover_budget",
     "keepalived_node_loss_budget": "mycat_ha_node_loss_budget",
+}
+#: Options that another role needs too: they count whichever hosts of a cluster they are set for.
+SHARED = {
+    "mycat_status": ("mycat_status_port", "mycat_status_sql_port"),
+    "haproxy": ("haproxy_alive_bind",),
 }
 ROLES_OF = {"load_balancer": ("haproxy", "keepalived"), "mycat": ("mycat_status",)}
 
@@ -53,6 +62,9 @@ class Views:
         values, broken = self.inventory.templated(
             host, [*self.common, *(name for role in roles for name in self.specs[role])]
         )
+        for name in (name for role in roles for name in SHARED.get(role, ())):
+            if name not in values and name not in broken:
+                values.update(self._of_others(host, name))
         for name, why in broken.items():
             self.refused.add(host, f"{name}: cannot be evaluated: {why}")
         common = self._typed(host, self.common, values)
@@ -69,6 +81,14 @@ class Views:
             state=self.inventory.state(host),
             connection=self._connection(host),
         )
+
+    def _of_others(self, host: str, name: str) -> dict[str, Any]:
+        """{name: value} as the first other host of its clusters has it that has it."""
+        for members in (each for found in self.inventory.clusters() for each in found):
+            for other in members.hosts if host in members.hosts else ():
+                if name in self.inventory.variables(other):
+                    return self.inventory.templated(other, (name,))[0]
+        return {}
 
     def _look_for_unknown(self, host: str, common: Mapping[str, Any]) -> None:
         refusals, warnings = unknown_variables(
@@ -97,8 +117,8 @@ def fold(settings: dict[str, Any], common: Mapping[str, Any]) -> None:
     """Set options of the role that are not set from the variables of the whole collection."""
     for option, wish in WISHES.items():
         settings.setdefault(option, common.get(wish))
-    if not settings.get("keepalived_vips"):
-        settings["keepalived_vips"] = folded_vips(common)
+    own = settings.get("keepalived_vips")
+    settings["keepalived_vips"] = list(map(respelled_vip, own)) if own else folded_vips(common)
 
 
 def all_views(

@@ -10,12 +10,13 @@ found before a host has them.
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
-from ..readers import SettingError
+from ..readers import RefusalError, SettingError
 from . import changes
-from .hosts import HostView, own_addresses, vips_of
+from .hosts import HostView, all_virtual_addresses, own_addresses
 from .managed import CREDENTIALS, DRAIN_FILE, SOCKET_UNIT, XINETD_SERVICE
 from .request import Refusals, Request
 
@@ -38,8 +39,8 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
             allow = settings.get("mycat_status_allow")
             allow = _load_balancer_addresses(request, host, refused) if allow is None else allow
             context = template_context(host, allow, program)
-        except SettingError as error:
-            refused.add(host.name, error)
+        except (SettingError, RefusalError) as error:
+            refused.add_each(host.name, error)
             continue
         xinetd = context["with_xinetd"]
         other = SOCKET_UNIT if xinetd else XINETD_SERVICE
@@ -58,10 +59,11 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
 
 
 def _load_balancer_addresses(request: Request, mycat: HostView, refused: Refusals) -> list[str]:
-    """The load balancers' own addresses, of all clusters that the MyCat serves.
+    """The load balancers' own addresses and the virtual ones, of all clusters that the MyCat
+    serves.
 
-    Among addresses of one subnet Linux takes the first as the source in IPv4, but may take the
-    newest in IPv6, which is the VIP.
+    The holder may ask from a VIP: Linux takes the first address of a subnet as the source in IPv4,
+    which the VIP becomes when the host loses its own for a moment, and the newest in IPv6.
     """
     asking = [
         request.hosts[name]
@@ -76,9 +78,8 @@ def _load_balancer_addresses(request: Request, mycat: HostView, refused: Refusal
             f"{mycat.common.get('mycat_ha_lb_group')!r}, or list their addresses",
         )
     found: set[str] = set()
-    vips: set[str] = set()
     for host in asking:
-        vips.update(vip.partition("/")[0].lower() for vip in vips_of(host))
+        found.update(all_virtual_addresses(host))
         try:
             found.update(own_addresses(host))
         except SettingError as error:
@@ -87,7 +88,7 @@ def _load_balancer_addresses(request: Request, mycat: HostView, refused: Refusal
                 f"mycat_status_allow: the addresses of {host.name} are not known, so it could "
                 f"not be let in; set mycat_ha_address for it ({error.problem})",
             )
-    return sorted((found - vips) | {vip for vip in vips if ":" in vip})
+    return sorted(found)
 
 
 def load_program(role: Path) -> Any:
@@ -111,16 +112,13 @@ def with_xinetd(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
 
 
 def template_context(host: HostView, allow: Sequence[str], program: Any) -> dict[str, Any]:
-    """What the role's templates get. Raises SettingError; ``allow`` are the addresses that may
+    """What the role's templates get. Raises RefusalError; ``allow`` are the addresses that may
     ask."""
     settings = host.settings["mycat_status"]
-    for error in _problems(host):
-        raise error
     asked = _program_settings(settings, allow)
-    try:
-        program.Settings(asked)
-    except program.SettingError as error:
-        raise SettingError(*_split(str(error))) from None
+    errors = [*_problems(host), *_refused_by(program, asked)]
+    if errors:
+        raise RefusalError({error.option: error for error in reversed(errors)}.values())
     return {
         "with_xinetd": with_xinetd(settings, host.facts),
         "xinetd_wait": settings["mycat_status_xinetd_wait"],
@@ -135,9 +133,14 @@ def template_context(host: HostView, allow: Sequence[str], program: Any) -> dict
     }
 
 
-def _split(sentence: str) -> tuple[str, str]:
-    name, _colon, problem = sentence.partition(": ")
-    return name, problem
+def _refused_by(program: Any, asked: Mapping[str, Any]) -> Iterator[SettingError]:
+    """The values that the program does not take; what does not go together, `_problems` says."""
+    for name, value in asked.items():
+        _default, usable = program.SETTINGS[name]
+        try:
+            usable(value)
+        except ValueError as problem:
+            yield SettingError(program.PREFIX + name, f"{problem} (is {json.dumps(value)})")
 
 
 def _problems(host: HostView) -> Iterator[SettingError]:

@@ -5,23 +5,28 @@
 
 from __future__ import annotations
 
+import ipaddress
+from functools import partial
 from typing import Any, Iterator, Mapping
 
 from ..haproxy import settings as haproxy
-from ..readers import SettingError
+from ..haproxy.versions import distributed_version
+from ..network.addresses import canonical
+from ..readers import RefusalError, SettingError, collected
 from . import changes
-from .hosts import HostView, address_of, vips_of
+from .hosts import HostView, address_of, is_address, vips_of
 from .managed import HAPROXY_CFG
 from .request import Cluster
 
 
 def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
     """What the role needs of each load balancer."""
+    _refuse_shared_addresses(cluster)
     for host in cluster.load_balancers:
         try:
             model = _model(cluster, host)
-        except SettingError as error:
-            cluster.refused.add(host.name, error)
+        except (SettingError, RefusalError) as error:
+            cluster.refused.add_each(host.name, error)
             continue
         context = {"haproxy": model, "settings": host.settings["haproxy"]}
         text = cluster.request.roles["haproxy"].render(
@@ -66,12 +71,60 @@ def _model(cluster: Cluster, host: HostView) -> dict[str, Any]:
     settings = dict(host.settings["haproxy"])
     settings["vips"] = vips_of(host)
     settings.setdefault("haproxy_mycat_bind", haproxy.default_bind(settings["vips"]))
+    (servers,) = collected(
+        lambda: collected(*(partial(_server, host, mycat) for mycat in _balanced(cluster)))
+    )
     return haproxy.resolve(
         settings,
-        [_server(host, mycat) for mycat in cluster.mycats],
+        servers,
         _inventory(cluster, settings),
-        host.version("haproxy") or haproxy.distributed_version(host.facts),
+        host.version("haproxy") or distributed_version(host.facts),
+        _occupied(host),
     )
+
+
+def _balanced(cluster: Cluster) -> list[HostView]:
+    """The MyCats, without those whose ports the plan of their health endpoint refuses."""
+    ports = ("mycat_status_sql_port", "mycat_status_port")
+    return [
+        mycat
+        for mycat in cluster.mycats
+        if "mycat_status" not in cluster.request.roles
+        or all(0 < mycat.settings["mycat_status"][port] < 65536 for port in ports)
+    ]
+
+
+def _occupied(host: HostView) -> Iterator[tuple[str, str]]:
+    """What a MyCat on the same host listens on: (what says so, ADDRESS:PORT)."""
+    own = host.settings.get("mycat_status")
+    if own:
+        address = own["mycat_status_host"]
+        everywhere = ipaddress.ip_address(address).is_loopback if is_address(address) else True
+        where = "*" if everywhere else address
+        yield (
+            "MyCat on the same host (mycat_status_sql_port)",
+            f"{where}:{own['mycat_status_sql_port']}",
+        )
+        yield "the health endpoint (mycat_status_port)", f"*:{own['mycat_status_port']}"
+
+
+def _refuse_shared_addresses(cluster: Cluster) -> None:
+    """Refuse MyCats that are one and the same to HAProxy."""
+    owners: dict[tuple[str, int], str] = {}
+    for mycat in cluster.mycats:
+        try:
+            address = canonical(address_of(mycat))
+        except SettingError:
+            # Said where its server is made.
+            continue
+        port = mycat.settings["mycat_status"]["mycat_status_sql_port"]
+        first = owners.setdefault((address, port), mycat.name)
+        if first != mycat.name:
+            cluster.refused.add(
+                mycat.name,
+                f"mycat_ha_address: {first} and {mycat.name} both have {address}; write for each "
+                "the address by which the load balancers reach it, or list one host once",
+            )
 
 
 def _inventory(cluster: Cluster, settings: Mapping[str, Any]) -> haproxy.Inventory:

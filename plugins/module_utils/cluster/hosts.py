@@ -10,6 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
+from ..keepalived.claims import carried
+from ..keepalived.settings import FURTHER
+from ..network.addresses import canonical, respelled
 from ..readers import SettingError
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
@@ -44,6 +47,11 @@ class HostView:
         """The VRRP instances of the keepalived that runs on the host."""
         return (self.state.get("keepalived") or {}).get("instances") or ()
 
+    @property
+    def virtual_addresses(self) -> set[str]:
+        """The addresses, without prefix lengths, that the keepalived that runs may put on it."""
+        return carried(self.instances)
+
     def version(self, program: str) -> str:
         """The version of a program that is on the host, empty where none is known."""
         return str((self.state.get("versions") or {}).get(program) or "")
@@ -59,11 +67,15 @@ def address_of(host: HostView) -> str:
                 f"is {given!r} for {host.name}; write an IP address or a host name",
             )
         return str(given)
-    for family in ("default_ipv4", "default_ipv6"):
-        address = (host.facts.get(family) or {}).get("address")
-        if address:
-            return str(address)
-    if host.connection and _is_address(host.connection):
+    for family in ("ipv4", "ipv6"):
+        default = (host.facts.get(f"default_{family}") or {}).get("address")
+        every = [default, *(host.facts.get(f"all_{family}_addresses") or ())] if default else []
+        for address in every:
+            # A virtual one comes first on a host that lost its own address for a moment.
+            if str(address) not in host.virtual_addresses:
+                return str(address)
+    # What is forwarded to the controller is no address for others.
+    if is_address(host.connection) and not ipaddress.ip_address(host.connection).is_loopback:
         return host.connection
     raise SettingError(
         "mycat_ha_address",
@@ -73,12 +85,16 @@ def address_of(host: HostView) -> str:
 
 
 def own_addresses(host: HostView) -> list[str]:
-    """All addresses that a host may send from, without link-local ones."""
+    """All addresses of its own that a host may send from, without link-local ones."""
     known = [
         *(host.facts.get("all_ipv4_addresses") or ()),
         *(host.facts.get("all_ipv6_addresses") or ()),
     ]
-    usable = [str(address) for address in known if not _on_one_link(str(address))]
+    usable = [
+        str(address)
+        for address in known
+        if not _on_one_link(str(address)) and str(address) not in host.virtual_addresses
+    ]
     return usable or [address_of(host)]
 
 
@@ -86,7 +102,8 @@ def _on_one_link(address: str) -> bool:
     return ipaddress.ip_address(address).is_link_local
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -105,13 +122,36 @@ def answering_port(host: HostView) -> int:
 
 
 def vips_of(host: HostView) -> list[str]:
-    """The virtual IPs of a load balancer's cluster, as the operator wrote them."""
-    given = host.settings.get("keepalived", {}).get("keepalived_vips") or folded_vips(host.common)
-    return [str(vip.get("address") or "") for vip in given]
+    """The virtual IPs of a load balancer's cluster with their prefix lengths."""
+    return [str(vip.get("address") or "") for vip in _vips(host)]
+
+
+def all_virtual_addresses(host: HostView) -> set[str]:
+    """The virtual IPs of a load balancer's cluster and what moves along with them, without
+    prefix lengths."""
+    lines = [str(line) for vip in _vips(host) for key in FURTHER for line in vip.get(key) or ()]
+    return {canonical(text) for text in (*vips_of(host), *lines) if text}
+
+
+def _vips(host: HostView) -> list[dict[str, Any]]:
+    return host.settings.get("keepalived", {}).get("keepalived_vips") or folded_vips(host.common)
 
 
 def folded_vips(common: Mapping[str, Any]) -> list[dict[str, Any]]:
     """keepalived_vips as mycat_ha_vips or mycat_ha_vip says it."""
     if common.get("mycat_ha_vips"):
-        return list(common["mycat_ha_vips"])
-    return [{"address": common["mycat_ha_vip"]}] if common.get("mycat_ha_vip") else []
+        return list(map(respelled_vip, common["mycat_ha_vips"]))
+    return (
+        [respelled_vip({"address": common["mycat_ha_vip"]})] if common.get("mycat_ha_vip") else []
+    )
+
+
+def respelled_vip(vip: Mapping[str, Any]) -> dict[str, Any]:
+    """A VIP with all its addresses in their one spelling, by which they can be compared."""
+    given = dict(vip)
+    if isinstance(given.get("address"), str):
+        given["address"] = respelled(given["address"])
+    for key in FURTHER:
+        if given.get(key):
+            given[key] = [respelled(str(line)) for line in given[key]]
+    return given

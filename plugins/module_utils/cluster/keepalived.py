@@ -15,9 +15,10 @@ from typing import Any, Callable, Collection, Iterator, Mapping, Sequence
 from ..keepalived import cluster as keepalived
 from ..keepalived.change import cluster_wide, restart_required, with_known_secrets
 from ..keepalived.claims import Claim
+from ..network.addresses import canonical
 from ..readers import RefusalError
-from . import changes
-from .hosts import HostView, answering_port
+from . import changes, former, placement
+from .hosts import HostView, all_virtual_addresses, answering_port
 from .managed import KEEPALIVED_CONF, RUN_FOLDER
 from .request import Cluster
 
@@ -46,11 +47,12 @@ ALIKE: Mapping[str, Callable[[HostView], Any]] = {
 @dataclass(frozen=True)
 class Planned:
     """``needs`` of the role on each load balancer; ``together`` tells whether all of them must
-    change at once."""
+    change at once; ``notes`` is what the operator should know, besides what the plan says."""
 
     plan: keepalived.ClusterPlan
     needs: Sequence[dict[str, Any]]
     together: bool
+    notes: Sequence[str]
 
 
 def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
@@ -58,27 +60,80 @@ def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
 
     ``taken`` are virtual router ids of other clusters on the same networks.
     """
-    if not _has_hosts_and_vips(cluster):
+    if not _has_hosts_and_vips(cluster) or _refuse_differences(cluster):
         return None
-    if _refuse_differences(cluster):
-        return None
-    role = cluster.request.roles["keepalived"]
+    _refuse_left_out_vips(cluster)
+    for host in cluster.load_balancers:
+        _refuse_two_answers(cluster, host)
     try:
-        plan = keepalived.plan_cluster(
-            [_as_asked(host) for host in cluster.load_balancers],
-            template=(role.folder / "templates/keepalived.conf.j2").read_text(encoding="utf-8"),
-            taken=sorted(taken),
-            managed=cluster.request.managed,
-        )
+        plan = _plan(cluster, taken)
     except RefusalError as refusal:
         for error in refusal.errors:
             cluster.refuse(error)
         return None
     _refuse_used_addresses(cluster, plan.addresses)
     together = any(_cluster_wide(host, plan) for host in cluster.load_balancers)
-    if together:
+    if together and "keepalived" in cluster.request.changing:
         _refuse_unless_all_answer(cluster)
-    return Planned(plan, [_needs(cluster, host, plan) for host in cluster.load_balancers], together)
+        _refuse_unless_all_play(cluster)
+    notes = _judge_former(cluster, plan)
+    first = _first_plan(cluster, plan, taken)
+    return Planned(
+        plan,
+        [_needs(cluster, host, plan, first) for host in cluster.load_balancers],
+        together,
+        [*notes, *_uneven(cluster, plan)],
+    )
+
+
+def _plan(cluster: Cluster, taken: Collection[int], **instead: Any) -> keepalived.ClusterPlan:
+    """The plan, with options of the role ``instead`` of those that the operator set."""
+    role = cluster.request.roles["keepalived"]
+    return keepalived.plan_cluster(
+        [_as_asked(host, instead) for host in cluster.load_balancers],
+        template=(role.folder / "templates/keepalived.conf.j2").read_text(encoding="utf-8"),
+        taken=sorted(taken),
+        managed=cluster.request.managed,
+    )
+
+
+def _is_sticky(cluster: Cluster) -> bool:
+    return bool(_settings(cluster.load_balancers[0])["keepalived_preempt"] == "sticky")
+
+
+def _first_plan(
+    cluster: Cluster, plan: keepalived.ClusterPlan, taken: Collection[int]
+) -> keepalived.ClusterPlan | None:
+    """The plan that a new cluster starts with, so that each address goes to its own load balancer;
+    None where that of the operator places them, or there is nothing to place."""
+    homes = set(plan.homes.values())
+    if len(homes) < 2 or not _is_sticky(cluster) or not placement.is_new(cluster.load_balancers):
+        return None
+    try:
+        return _plan(cluster, taken, keepalived_preempt="preferred")
+    except RefusalError:
+        # With so many checks only sticky finds room for all priorities.
+        return None
+
+
+def _uneven(cluster: Cluster, plan: keepalived.ClusterPlan) -> Iterator[str]:
+    if _is_sticky(cluster):
+        yield from placement.uneven(plan.homes, cluster.load_balancers)
+
+
+def _judge_former(cluster: Cluster, plan: keepalived.ClusterPlan) -> list[str]:
+    """Refuse that a load balancer leaves the group with a virtual IP; the notes on others."""
+    lbs = cluster.load_balancers
+    gone = former.left_out(
+        lbs,
+        {name: host.text for name, host in plan.hosts.items()},
+        {host.name: _former(host, plan.hosts[host.name].text) for host in lbs},
+    )
+    names = [cluster.request.name_of(address) or address for address in gone]
+    kept = [vip for vip in plan.instances if placement.nobody_has(vip, lbs)]
+    for name in names if kept else ():
+        cluster.refuse(former.refusal(name, cluster.members.name, kept))
+    return [former.note(name, cluster.members.name) for name in names]
 
 
 def _has_hosts_and_vips(cluster: Cluster) -> bool:
@@ -122,25 +177,66 @@ def _refuse_differences(cluster: Cluster) -> bool:
     return bool(found)
 
 
+def _refuse_left_out_vips(cluster: Cluster) -> None:
+    """Refuse a virtual IP that one variable has and the one that counts has not."""
+    for host in cluster.load_balancers:
+        counting = "keepalived_vips" if "keepalived_vips" in host.given else "mycat_ha_vips"
+        given = host.common.get("mycat_ha_vips") or ()
+        named = [("mycat_ha_vips", str(vip.get("address") or "")) for vip in given]
+        named.append(("mycat_ha_vip", str(host.common.get("mycat_ha_vip") or "")))
+        for variable, vip in named:
+            if vip and canonical(vip) not in all_virtual_addresses(host):
+                cluster.refused.add(
+                    host.name,
+                    f"{variable}: has {vip}, which is not in {counting}, and that counts; write it "
+                    f"there too, or take it out of {variable}",
+                )
+
+
+def _alive_binds(host: HostView) -> list[tuple[str, str]]:
+    """The addresses and ports where HAProxy tells that it is alive."""
+    bind = (host.settings.get("haproxy") or {}).get("haproxy_alive_bind") or "127.0.0.1:48801"
+    pairs = [one.strip().rpartition(":") for one in bind.split(",")]
+    return [(canonical(address.strip("[]")), port) for address, _colon, port in pairs]
+
+
+def _refuse_two_answers(cluster: Cluster, host: HostView) -> None:
+    """Refuse that keepalived asks HAProxy where it does not answer."""
+    if "haproxy" not in cluster.request.roles and "haproxy_alive_bind" not in host.given:
+        return
+    settings = _settings(host)
+    asked = settings["keepalived_haproxy_alive_address"], settings["keepalived_haproxy_alive_port"]
+    options = ("keepalived_haproxy_alive_address", "keepalived_haproxy_alive_port")
+    if (canonical(asked[0]), str(asked[1])) not in _alive_binds(host):
+        said = ",".join(":".join(bind) for bind in _alive_binds(host))
+        for option, value in zip(options, asked):
+            if option in host.given:
+                cluster.refused.add(
+                    host.name,
+                    f"{option}: is {value}, and haproxy_alive_bind is {said}; write it in "
+                    "haproxy_alive_bind alone, which counts for both",
+                )
+
+
 def _settings(host: HostView) -> dict[str, Any]:
     """The role's options, with where HAProxy tells that it is alive."""
     settings = dict(host.settings["keepalived"])
-    alive = (host.settings.get("haproxy") or {}).get("haproxy_alive_bind") or "127.0.0.1:48801"
-    address, _colon, port = alive.split(",")[0].rpartition(":")
-    settings.setdefault("keepalived_haproxy_alive_address", address.strip("[]"))
-    settings.setdefault("keepalived_haproxy_alive_port", int(port))
+    address, port = _alive_binds(host)[0]
+    settings.setdefault("keepalived_haproxy_alive_address", address)
+    # What else is wrong with it, the plan of HAProxy says.
+    settings.setdefault("keepalived_haproxy_alive_port", int(port) if port.isdigit() else 0)
     return settings
 
 
-def _as_asked(host: HostView) -> keepalived.Host:
+def _as_asked(host: HostView, instead: Mapping[str, Any]) -> keepalived.Host:
     return keepalived.Host(
         name=host.name,
-        settings=_settings(host),
+        settings={**_settings(host), **instead},
         facts=host.facts,
         version=host.version("keepalived"),
         systemd=host.systemd,
         in_use={
-            str(address).split()[0].partition("/")[0]: instance["virtual_router_id"]
+            canonical(str(address)): instance["virtual_router_id"]
             for instance in host.instances
             for address in instance["virtual_ipaddress"]
         },
@@ -178,6 +274,21 @@ def _refuse_missing(
                 f"{program['variable']}: {program['path']} is no executable file on "
                 f"{host.name}; put it there first, or leave the variable out",
             )
+
+
+def _refuse_unless_all_play(cluster: Cluster) -> None:
+    """Refuse a change that a play with serial, or with --limit, would make on some of those that
+    must make it at once."""
+    playing = cluster.request.playing
+    names = cluster.members.load_balancers
+    there = [name for name in names if playing is None or name in playing]
+    if there and there != list(names):
+        away = ", ".join(name for name in names if name not in there)
+        cluster.refuse(
+            f"serial: this change has to be made on all load balancers of the cluster "
+            f"{cluster.members.name} at once, and {', '.join(there)} would make it without {away}; "
+            "run it once without serial and without --limit"
+        )
 
 
 def _refuse_unless_all_answer(cluster: Cluster) -> None:
@@ -227,18 +338,27 @@ def _restarts(host: HostView, text: str) -> bool:
     return bool(former and restart_required(former, text, host.name))
 
 
-def _needs(cluster: Cluster, host: HostView, plan: keepalived.ClusterPlan) -> dict[str, Any]:
+def _needs(
+    cluster: Cluster,
+    host: HostView,
+    plan: keepalived.ClusterPlan,
+    first: keepalived.ClusterPlan | None,
+) -> dict[str, Any]:
     mine, settings = plan.hosts[host.name], _settings(host)
     _refuse_missing(cluster, host, mine.programs)
+    waiting = any(placement.nobody_has(vip, cluster.load_balancers) for vip in plan.instances)
     return cluster.request.needs(
         "keepalived",
         host,
         _context(host, settings, plan),
         text=mine.text,
+        first_text=first.hosts[host.name].text if first else "",
+        own_vips=[vip for vip, home in plan.homes.items() if home == host.name],
         restart=_restarts(host, mine.text),
         units=["keepalived.service"],
         further=list(_changes(host, mine.text)),
-        claims=[_claim(claim) for claim in mine.claims],
+        # Where all wait, somebody else has an address: the network tells who.
+        claims=[_claim(claim) for claim in (mine.watched if waiting else mine.claims)],
         watched=[_claim(claim) for claim in mine.watched],
         programs=[dict(program) for program in mine.programs],
         probe=settings["keepalived_probe"],

@@ -189,7 +189,7 @@ def _marks(host: HostView) -> Iterator[str]:
 
 
 def _notes(one: _Planned) -> Sequence[str]:
-    return one.keepalived.plan.notes if one.keepalived else ()
+    return [*one.keepalived.plan.notes, *one.keepalived.notes] if one.keepalived else []
 
 
 def _expected(one: _Planned) -> dict[str, Any]:
@@ -269,7 +269,7 @@ def _refuse_shared_vips(request: Request, refused: Refusals) -> None:
     for members in (*request.others, *request.clusters):
         for name in members.load_balancers[:1]:
             for vip in vips_of(request.hosts[name]):
-                address = vip.partition("/")[0].lower()
+                address = vip.partition("/")[0]
                 first = owner.setdefault(address, members.name)
                 if first != members.name:
                     refused.add(

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Callable, Collection, Iterable, Mapping, Sequence
 
+from ..readers import RefusalError, SettingError
 from .files import Role
 from .hosts import HostView
 from .managed import PACKAGES
@@ -21,7 +22,9 @@ class Request:
     ``notes`` is what the operator should know already, ``started`` when the run began (s since
     1970), ``managed`` what files say at their top. ``others`` are clusters of the same inventory
     that this run leaves alone; of their load balancers ``hosts`` has those that matter: the first
-    of each cluster, and all that ask a MyCat of ``clusters``."""
+    of each cluster, and all that ask a MyCat of ``clusters``. ``playing`` are the hosts that are
+    changed now, None for all; ``name_of`` tells which host of the inventory has an address, ""
+    if none."""
 
     clusters: Sequence[Members]
     hosts: Mapping[str, HostView]
@@ -32,6 +35,8 @@ class Request:
     notes: Sequence[str] = ()
     started: float = 0.0
     managed: str = "Ansible managed"
+    playing: Collection[str] | None = None
+    name_of: Callable[[str], str] = lambda _address: ""
 
     def needs(
         self, role: str, host: HostView, context: Mapping[str, Any], **more: Any
@@ -62,6 +67,11 @@ class Refusals:
     def add(self, host: str, error: Exception | str) -> None:
         """Record what is refused for a host."""
         self.found.setdefault(str(error), []).append(host)
+
+    def add_each(self, host: str, error: SettingError | RefusalError) -> None:
+        """Record each of the settings that are refused for a host."""
+        for one in error.errors if isinstance(error, RefusalError) else (error,):
+            self.add(host, one)
 
     def sentences(self, together: Iterable[Iterable[str]]) -> list[str]:
         """One sentence for each wrong variable; it names the hosts unless all of a kind are wrong.

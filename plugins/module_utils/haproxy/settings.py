@@ -11,10 +11,13 @@ what to write.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from ..readers import SettingError
+from ..network.addresses import canonical
+from ..readers import SettingError, collected
+from .versions import knows_keepalive_times
 
 BALANCE = ("leastconn", "roundrobin", "static-rr", "first", "source", "random", "uri", "hdr")
 CHECKS = ("tcp", "http", "none")
@@ -38,8 +41,6 @@ RESERVED = ("alive", "mycat", "mycat_manager", "stats", "MASTER", "GLOBAL")
 RESERVE = 256
 MOST_CONNECTIONS = 10_000_000
 MANAGER_MAXCONN = 64
-# clitcpka-idle and the options like it.
-KEEPALIVE_TIMES_SINCE = (2, 4)
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 _TIME = re.compile(r"[0-9]+(us|ms|s|m|h|d)")
@@ -381,8 +382,8 @@ def default_bind(vips: Iterable[str], port: int = 8066) -> str:
 
 
 def _host(bind: str) -> str:
-    """The address of ADDRESS:PORT."""
-    return bind.rpartition(":")[0].strip("[]")
+    """The address of ADDRESS:PORT, in its one spelling."""
+    return canonical(bind.rpartition(":")[0].strip("[]"))
 
 
 def _vips(settings: Mapping[str, Any]) -> list[str]:
@@ -390,7 +391,7 @@ def _vips(settings: Mapping[str, Any]) -> list[str]:
     return [str(vip).partition("/")[0] for vip in settings["vips"]]
 
 
-def _manager(settings: Mapping[str, Any], mycat: Mapping[str, Any]) -> dict[str, Any]:
+def _manager_bind(settings: Mapping[str, Any]) -> list[str]:
     bind = _bind("haproxy_manager_bind", settings["haproxy_manager_bind"])
     for address in bind:
         exposed = _host(address) in (*_WILD, *_vips(settings))
@@ -402,11 +403,16 @@ def _manager(settings: Mapping[str, Any], mycat: Mapping[str, Any]) -> dict[str,
                 "off on its manager port. Write 127.0.0.1:9066 or an address of an "
                 "administrators' network, or set haproxy_manager_exposed",
             )
+    _port("haproxy_manager_port", settings["haproxy_manager_port"])
+    return bind
+
+
+def _manager(settings: Mapping[str, Any], mycat: Mapping[str, Any]) -> dict[str, Any]:
     port = _port("haproxy_manager_port", settings["haproxy_manager_port"])
     return {
         **mycat,
         "name": "mycat_manager",
-        "bind": bind,
+        "bind": _manager_bind(settings),
         "maxconn": MANAGER_MAXCONN,
         "check": {"type": "none"},
         "server_options": "on-marked-down shutdown-sessions",
@@ -456,15 +462,18 @@ def _stats(settings: Mapping[str, Any]) -> dict[str, Any]:
     return stats
 
 
-def _ports_apart(binds: list[tuple[str, str]]) -> None:
-    """Refuse two (variable, ADDRESS:PORT) that cannot both be listened on."""
-    seen: list[tuple[str, str, str]] = []
+def _ports_apart(binds: Iterable[tuple[str, str]], occupied: Iterable[tuple[str, str]]) -> None:
+    """Refuse (variable, ADDRESS:PORT) that another has already, or another program of the host."""
+    seen = [(who, _host(bind), bind.rpartition(":")[2]) for who, bind in occupied]
     for where, bind in binds:
-        address, _colon, port = bind.rpartition(":")
+        address, port = _host(bind), bind.rpartition(":")[2]
         for other, other_address, other_port in seen:
             same = address == other_address or address in _WILD or other_address in _WILD
             if port == other_port and same:
-                raise _refuse(where, bind, f"taken by {other}; give each its own port")
+                free = f"{bind.rpartition(':')[0]}:{int(port) + 1}"
+                raise _refuse(
+                    where, bind, f"taken by {other}; give each its own port, such as {free}"
+                )
         seen.append((where, address, port))
 
 
@@ -501,9 +510,54 @@ def _sections(text: object, mycats: set[tuple[str, int]]) -> None:
                 raise SettingError("haproxy_extra", NO_HTTP_IN_HTTPCHK)
 
 
-def _since(version: str, since: tuple[int, ...]) -> bool:
-    """Tell whether a release, such as 2.6.12-1+deb12u1, is not older than another."""
-    return tuple(map(int, re.findall(r"\d+", version)[:2])) >= since
+def _judge_times(settings: Mapping[str, Any]) -> None:
+    collected(
+        *(
+            partial(_time, f"haproxy_timeout_{name}", settings[f"haproxy_timeout_{name}"])
+            for name in ("connect", "client", "server", "check", "queue")
+        )
+    )
+
+
+def _raw_lines(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The lines of the sections ``global`` and ``defaults``, and the targets of ``log``."""
+    named = {"global": "haproxy_global_extra", "defaults": "haproxy_defaults_extra"}
+    named["log"] = "haproxy_log"
+    found = collected(*(partial(_lines, name, settings[name]) for name in named.values()))
+    lines = dict(zip(named, found))
+    _no_mysql_check("haproxy_defaults_extra", lines["defaults"])
+    return lines
+
+
+def _listeners(settings: Mapping[str, Any], inventory: Inventory) -> list[dict[str, Any]]:
+    """What haproxy_listeners says."""
+    given = settings["haproxy_listeners"]
+    if not isinstance(given, list):
+        raise _refuse("haproxy_listeners", given, "no list of listeners")
+    listeners = collected(
+        *(
+            partial(_listener, f"haproxy_listeners[{index}]", listener, inventory)
+            for index, listener in enumerate(given)
+        )
+    )
+    _unique("haproxy_listeners[{}].name", [listener["name"] for listener in listeners])
+    return listeners
+
+
+def _judge_raw_checks(
+    settings: Mapping[str, Any], mycat: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
+) -> None:
+    """Refuse raw lines by which a MyCat would be asked with mysql-check."""
+    balanced = {
+        (server[known], server["port"])
+        for server in mycat["servers"]
+        for known in ("address", "name")
+    }
+    _no_mysql_check("haproxy_mycat_extra", mycat["extra"])
+    _sections(settings["haproxy_extra"], balanced)
+    for index, listener in enumerate(others):
+        if any((server["address"], server["port"]) in balanced for server in listener["servers"]):
+            _no_mysql_check(f"haproxy_listeners[{index}].extra", listener["extra"])
 
 
 def resolve(
@@ -511,65 +565,52 @@ def resolve(
     mycats: Sequence[Mapping[str, Any]],
     inventory: Inventory,
     version: str = "",
+    occupied: Iterable[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Judge the role's variables; return what the template prints.
 
     ``settings``: {variable: value}, all of the role's, and under "vips" the virtual IPs;
     ``mycats``: {"name", "address", "port", "check_port"} of each; ``inventory`` knows the groups
-    that haproxy_listeners name; ``version``: the host's HAProxy, such as 2.6.12. Raises
-    SettingError.
+    that haproxy_listeners name; ``version``: the host's HAProxy, such as 2.6.12; ``occupied``:
+    (who, ADDRESS:PORT) of other programs on the host. Raises SettingError, or RefusalError for
+    several.
     """
-    for name in ("connect", "client", "server", "check", "queue"):
-        _time(f"haproxy_timeout_{name}", settings[f"haproxy_timeout_{name}"])
-    maxconn = _number("haproxy_maxconn", settings["haproxy_maxconn"], 1, MOST_CONNECTIONS)
-    alive = _alive(settings["haproxy_alive_bind"])
-    mycat = _mycat(settings, mycats)
-    listeners = [mycat]
-    binds = [("haproxy_alive_bind", bind) for bind in alive]
-    binds += [("haproxy_mycat_bind", bind) for bind in mycat["bind"]]
-    stats = None
-    if settings["haproxy_stats_bind"]:
-        stats = _stats(settings)
-        binds += [("haproxy_stats_bind", bind) for bind in stats["bind"]]
-    if settings["haproxy_manager_bind"]:
-        listeners.append(_manager(settings, mycat))
-        binds += [("haproxy_manager_bind", bind) for bind in listeners[-1]["bind"]]
-
-    raw: Callable[[str], list[str]] = lambda name: _lines(name, settings[name])  # noqa: E731
-    lines = {name: raw(f"haproxy_{name}_extra") for name in ("global", "defaults")}
-    lines["log"] = raw("haproxy_log")
-    log_format = _raw("haproxy_log_format", settings["haproxy_log_format"])
-    _no_mysql_check("haproxy_defaults_extra", lines["defaults"])
-    _no_mysql_check("haproxy_mycat_extra", mycat["extra"])
-
-    given = settings["haproxy_listeners"]
-    if not isinstance(given, list):
-        raise _refuse("haproxy_listeners", given, "no list of listeners")
-    others = [
-        _listener(f"haproxy_listeners[{index}]", listener, inventory)
-        for index, listener in enumerate(given)
+    manager_asked = bool(settings["haproxy_manager_bind"])
+    _times, maxconn, alive, mycat, stats, _manager_judged, lines, log_format, others = collected(
+        lambda: _judge_times(settings),
+        lambda: _number("haproxy_maxconn", settings["haproxy_maxconn"], 1, MOST_CONNECTIONS),
+        lambda: _alive(settings["haproxy_alive_bind"]),
+        lambda: _mycat(settings, mycats),
+        lambda: _stats(settings) if settings["haproxy_stats_bind"] else None,
+        lambda: _manager_bind(settings) if manager_asked else None,
+        lambda: _raw_lines(settings),
+        lambda: _raw("haproxy_log_format", settings["haproxy_log_format"]),
+        lambda: _listeners(settings, inventory),
+    )
+    manager = [_manager(settings, mycat)] if manager_asked else []
+    binds = [
+        *(("haproxy_alive_bind", bind) for bind in alive),
+        *(("haproxy_mycat_bind", bind) for bind in mycat["bind"]),
+        *(("haproxy_stats_bind", bind) for bind in (stats or {"bind": ()})["bind"]),
+        *(("haproxy_manager_bind", bind) for one in manager for bind in one["bind"]),
+        *(
+            (f"haproxy_listeners[{index}].bind", bind)
+            for index, listener in enumerate(others)
+            for bind in listener["bind"]
+        ),
     ]
-    _unique("haproxy_listeners[{}].name", [listener["name"] for listener in others])
-    balanced = {
-        (server[known], server["port"])
-        for server in mycat["servers"]
-        for known in ("address", "name")
-    }
-    _sections(settings["haproxy_extra"], balanced)
-    for index, listener in enumerate(others):
-        where = f"haproxy_listeners[{index}]"
-        binds += [(f"{where}.bind", bind) for bind in listener["bind"]]
-        if any((server["address"], server["port"]) in balanced for server in listener["servers"]):
-            _no_mysql_check(f"{where}.extra", listener["extra"])
-    _ports_apart(binds)
+    collected(
+        lambda: _judge_raw_checks(settings, mycat, others),
+        lambda: _ports_apart(binds, occupied),
+    )
     listeners = [
         {"maxconn": maxconn, **listener, "default_server": _default_server(listener)}
-        for listener in listeners + others
+        for listener in (mycat, *manager, *others)
     ]
     connections = sum(listener["maxconn"] for listener in listeners) + RESERVE
     return {
         "listeners": listeners,
-        "keepalive_times": _since(version, KEEPALIVE_TIMES_SINCE),
+        "keepalive_times": knows_keepalive_times(version),
         "stats": stats,
         "alive": alive,
         "lines": lines,
@@ -581,23 +622,3 @@ def resolve(
         "nonlocal_bind": bool(settings["haproxy_nonlocal_bind"])
         or any(_host(bind) in _vips(settings) for _where, bind in binds),
     }
-
-
-#: What a distribution would install: (distribution, major version or whole version).
-DISTRIBUTED = {
-    ("Debian", "11"): "2.2",
-    ("Debian", "12"): "2.6",
-    ("Debian", "13"): "3.0",
-    ("Ubuntu", "22.04"): "2.4",
-    ("Ubuntu", "24.04"): "2.8",
-}
-
-
-def distributed_version(facts: Mapping[str, Any]) -> str:
-    """The HAProxy that a host's distribution would install, empty where that is not known."""
-    distribution = str(facts.get("distribution", ""))
-    for release in ("distribution_major_version", "distribution_version"):
-        known = DISTRIBUTED.get((distribution, str(facts.get(release, ""))))
-        if known:
-            return known
-    return ""

@@ -60,14 +60,23 @@ def claims_of(
 ) -> tuple[Claim, ...]:
     """What ``instances`` claim that no running instance of the host has."""
     active = [instance for instance in running if instance["state"] != "stopped"]
-    routers = set()
-    addresses: set[str] = set()
-    for instance in active:
-        known = _listed(instance, "virtual_ipaddress")
-        routers.add((instance["virtual_router_id"], _family(known)))
-        addresses.update(map(_ip, [*known, *_listed(instance, "virtual_ipaddress_excluded")]))
+    routers = {
+        (instance["virtual_router_id"], _family(_listed(instance, "virtual_ipaddress")))
+        for instance in active
+    }
+    addresses = carried(active)
     found = (claim for instance in instances for claim in _claims(instance, routers, addresses))
     return tuple(claim for claim in found if claim.addresses or claim.virtual_router_id)
+
+
+def carried(instances: Iterable[Mapping[str, object]]) -> set[str]:
+    """The virtual addresses of these instances of keepalived_info, without prefix lengths."""
+    return {
+        _ip(str(line))
+        for instance in instances
+        for key in ("virtual_ipaddress", "virtual_ipaddress_excluded")
+        for line in _listed(instance, key)
+    }
 
 
 def strangers(

@@ -21,8 +21,9 @@ from ..vrrp.model import Cluster
 from ..vrrp.plan import Plan, draft, unwished
 from ..vrrp.request import InterfaceAddress, Request, read_request, virtual_address
 from ..vrrp.router_ids import assigned_router_ids
+from ..vrrp.spread import orders_of
 from ..vrrp.validate import Report, validate
-from .claims import Claim, claims_of
+from .claims import Claim, carried, claims_of
 from .configuration import Installed, host_text
 from .names import OperatorNames
 from .raw_lines import raw_lines
@@ -73,8 +74,9 @@ class ClusterPlan:
 
     ``checks``, ``bounds`` and ``outcomes`` are those that ``vrrp_plan`` returns; ``notes`` is what
     the operator should know, one sentence each. ``virtual_router_ids`` and ``instances`` map each
-    VIP (without prefix) to its id and to the name of its instance; ``addresses`` are all virtual
-    ones. Nothing is proven before ``slowest`` has passed.
+    VIP (without prefix) to its id and to the name of its instance, ``homes`` to the load balancer
+    that is the first choice for it; ``addresses`` are all virtual ones. Nothing is proven before
+    ``slowest`` has passed.
     """
 
     hosts: Mapping[str, HostPlan]
@@ -85,6 +87,7 @@ class ClusterPlan:
     notes: tuple[str, ...]
     virtual_router_ids: Mapping[str, int]
     instances: Mapping[str, str]
+    homes: Mapping[str, str]
     addresses: tuple[str, ...]
     slowest: float
 
@@ -125,7 +128,13 @@ def plan_cluster(
             for host, wanted, node in zip(hosts, wishes, plan.cluster.nodes)
         }
         cluster, reading, lines = parse_cluster(
-            texts, keepalived_version=request.keepalived_version
+            texts,
+            keepalived_version=request.keepalived_version,
+            # Each text is read, and its host behaves in the proof, as its own keepalived does.
+            more={
+                wanted.name: {"keepalived_version": versions.numbers(wanted.version)}
+                for wanted in wishes
+            },
         )
         report = _proof(hosts, cluster, reading, lines)
     except RefusalError as several:
@@ -174,9 +183,16 @@ def _cluster_plan(
             for vip, instance in zip(request.vips, instances)
         },
         instances={_ip(vip.address): vip.name for vip in request.vips},
+        homes=_homes(request),
         addresses=addresses,
         slowest=plan.slowest,
     )
+
+
+def _homes(request: Request) -> dict[str, str]:
+    given = request.priorities
+    firsts = [given.index(max(given)) if given else order[0] for order in orders_of(request)]
+    return {_ip(vip.address): request.nodes[at].name for vip, at in zip(request.vips, firsts)}
 
 
 def finding_sentence(finding: Finding) -> str:
@@ -236,7 +252,9 @@ def _resolved(
         service_mgr = "systemd" if host.systemd else ""
         known = {**facts[host.name], "service_mgr": service_mgr}
         try:
-            found[host.name] = resolve(host.settings, known, host.name, host.version)
+            found[host.name] = resolve(
+                host.settings, known, host.name, host.version, sorted(carried(host.instances))
+            )
         except (SettingError, RefusalError) as error:
             for one in error.errors if isinstance(error, RefusalError) else (error,):
                 wrong.setdefault((one.option, one.problem), []).append((host.name, one))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Sequence
 
 from .. import readers
-from ..network.addresses import vip_interface
+from ..network.addresses import judge_prefix, vip_interface
 from ..readers import RefusalError, SettingError, collected
 from ..vrrp import versions
 from .keywords import KEYWORDS
@@ -37,6 +37,8 @@ GARP = {
 }
 # Where a set variable needs a newer keepalived than Debian 11 has.
 SINCE = {"keepalived_auth_hmac": KEYWORDS["vrrp_instance"]["auth_hmac"].since}
+# Options of a VIP that list addresses which move along.
+FURTHER = ("virtual_ipaddress", "virtual_ipaddress_excluded")
 # IFNAMSIZ of Linux, without the final NUL.
 LONGEST_INTERFACE = 15
 MOST_SECONDS = 1000
@@ -72,13 +74,18 @@ class HostRequest:
 
 
 def resolve(
-    settings: Settings, facts: Mapping[str, Any], name: str, installed: str = ""
+    settings: Settings,
+    facts: Mapping[str, Any],
+    name: str,
+    installed: str = "",
+    carried: Sequence[str] = (),
 ) -> HostRequest:
     """What one host's variables ask for.
 
     ``settings`` are the variables {name: value} with their types, ``facts`` the host's
-    ``ansible_facts``, ``name`` its name, ``installed`` the version of its keepalived, if any.
-    Raises SettingError, or RefusalError for several.
+    ``ansible_facts``, ``name`` its name, ``installed`` the version of its keepalived, if any,
+    ``carried`` the virtual addresses of the keepalived that runs. Raises SettingError, or
+    RefusalError for several.
     """
     systemd = facts.get("service_mgr") == "systemd"
     version = _version(settings, facts, installed)
@@ -92,7 +99,7 @@ def resolve(
         lambda: _judge_mail(settings),
         lambda: _judge_hooks(settings),
         lambda: _judge_raw_lines(settings),
-        lambda: tuple(_links(settings, facts)),
+        lambda: tuple(_links(settings, facts, carried)),
         lambda: _asked(settings, systemd),
     )
     vips = collected(
@@ -376,7 +383,9 @@ def _judge_command(where: str, command: str) -> None:
 # --- VIPs -----------------------------------------------------------------------------------------
 
 
-def _links(settings: Settings, facts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _links(
+    settings: Settings, facts: Mapping[str, Any], carried: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     vips = settings["keepalived_vips"]
     facts = _without_virtual_interfaces(facts, vips)
     every = [address for vip in vips for address in _addresses(vip)]
@@ -394,8 +403,19 @@ def _links(settings: Settings, facts: Mapping[str, Any]) -> Iterator[dict[str, A
             interface,
             option=f"{where}.address",
             others=every,
+            carried=carried,
             own=own.get(6 if ":" in vip["address"] else 4, ""),
         )
+        for key in FURTHER:
+            for place, line in enumerate(vip.get(key) or ()):
+                readers.virtual_address(f"{where}.{key}[{place}]", line)
+                judge_prefix(
+                    facts,
+                    line,
+                    str(link["interface"]),
+                    others=[*every, *carried],
+                    option=f"{where}.{key}[{place}]",
+                )
         yield {"address": link["address"], "interface": link["interface"]}
 
 
@@ -414,7 +434,7 @@ def _without_virtual_interfaces(
 
 def _addresses(vip: Settings) -> Iterator[str]:
     yield vip["address"]
-    for key in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
+    for key in FURTHER:
         for address in vip.get(key) or ():
             yield from address.split()[:1]
 

@@ -42,6 +42,7 @@ def vip_interface(
     *,
     own: str = "",
     others: Sequence[str] = (),
+    carried: Sequence[str] = (),
     option: str = OPTION,
 ) -> dict[str, object]:
     """The interface that virtual addresses belong on, and the host's own address there.
@@ -50,7 +51,9 @@ def vip_interface(
     that share an interface. Of several interfaces the one with the narrowest subnet wins.
     ``interface`` names one where the subnet does not tell: then the subnet is not asked. ``own`` is
     the host's address to take where it has several there. ``others`` are further virtual addresses
-    that the host may have at the moment; ``option`` is the name of the variable for messages.
+    that the host may have at the moment, ``carried`` those of the keepalived that runs on it: such
+    a one is virtual even as the first address, which it becomes when the host loses its own for a
+    moment. ``option`` is the name of the variable for messages.
 
     Returns ``{"interface": "eth0", "address": "192.0.2.11", "prefix": 24}``. Raises SettingError
     with the subnets that the host has.
@@ -59,18 +62,80 @@ def vip_interface(
     if not wanted:
         raise SettingError(option, "none is given; write one like 192.0.2.100/24")
     hosts = interface_addresses(facts)
+    known = set(_plain(carried))
     for vip in wanted:
         for name, addresses in hosts:
-            if vip.version == 4 and addresses and addresses[0].ip == vip.ip:
+            first = addresses[0].ip if addresses else None
+            if vip.version == 4 and first == vip.ip and vip.ip not in known:
                 raise SettingError(
                     option, f"{vip} is the host's own address on {name}; write one that no host has"
                 )
-    links = _links(hosts, {vip.ip for vip in wanted} | set(_plain(others)))
+    links = _links(hosts, {*(vip.ip for vip in wanted), *_plain(others), *known})
     if interface:
         link = _named(links, interface, wanted[0], option)
     else:
         link = _matching(links, wanted, option)
+    for vip in wanted:
+        _judge_prefix(vip, link, option)
     return _taken(link, own) if own else _answer(link, _default(link, wanted[0]))
+
+
+def judge_prefix(
+    facts: Mapping[str, object],
+    line: str,
+    interface: str,
+    *,
+    others: Sequence[str] = (),
+    option: str = OPTION,
+) -> None:
+    """Judge an address that moves along with a virtual one as `vip_interface` judges that.
+
+    ``line`` has keepalived's words behind the address, such as ``dev eth1``. Raises SettingError.
+    """
+    address, *words = line.split()
+    named = words[words.index("dev") + 1] if "dev" in words[:-1] else interface
+    for link in _links(interface_addresses(facts), set(_plain(others))):
+        if link.interface == named and "/" in address:
+            _judge_prefix(ipaddress.ip_interface(address), link, option)
+
+
+def _judge_prefix(vip: InterfaceAddress, link: Link, option: str) -> None:
+    """Refuse a prefix by which the kernel would send from the virtual address, and addresses that
+    no host can have."""
+    own = link.own(vip)
+    if own is None:
+        return
+    whole, prefix = vip.ip.max_prefixlen, own.network.prefixlen
+    if vip.network.prefixlen not in (prefix, whole):
+        raise SettingError(
+            option,
+            f"{vip} has another prefix length than {link.interface} with {own.network}, and the "
+            f"host would send from it; write {vip.ip}/{prefix}",
+        )
+    ends = {own.network.network_address, own.network.broadcast_address}
+    if prefix < whole - 1 and vip.ip in (ends if vip.version == 4 else {min(ends)}):
+        raise SettingError(
+            option,
+            f"{vip.ip} is the first or the last address of {own.network}, which no host can have; "
+            "write another",
+        )
+
+
+def canonical(address: str) -> str:
+    """An address in its one spelling; prefix length, brackets, zone and options are dropped. Text
+    that is no address stays as it is."""
+    bare = address.split(" ")[0].strip("[]").split("%")[0]
+    try:
+        return str(ipaddress.ip_interface(bare).ip)
+    except ValueError:
+        return address
+
+
+def respelled(line: str) -> str:
+    """An address with its prefix length and options, the address in its one spelling."""
+    address, *options = line.split(" ")
+    ip, *prefix = address.split("/")
+    return " ".join(["/".join([canonical(ip), *prefix]), *options])
 
 
 def _plain(addresses: Sequence[str]) -> Iterator[_Address]:
@@ -161,7 +226,9 @@ def interface_addresses(facts: Mapping[str, object]) -> list[tuple[str, list[Int
         raise SettingError(OPTION, "the host's facts know no interfaces; gather its network facts")
     found: dict[str, list[InterfaceAddress]] = {}
     for key in sorted(map(str, names)):
-        fact = facts.get(key, facts.get(_fact_name(key)))
+        # Ansible's facts have an underscore for each hyphen, other software one for each sign.
+        keys = (key, key.replace("-", "_"), _fact_name(key))
+        fact = next((facts[name] for name in keys if name in facts), None)
         if isinstance(fact, Mapping):
             name = str(fact.get("device") or _labelled(key, names))
             found.setdefault(name, []).extend(_addresses(fact))
@@ -174,10 +241,10 @@ def _fact_name(interface: str) -> str:
 
 def _labelled(key: str, names: Sequence[object]) -> str:
     """The interface behind a label: ``eth0`` for ``eth0:1``, which the facts call ``eth0_1``."""
-    for name in map(str, names):
-        if re.fullmatch(re.escape(_fact_name(name)) + r"_\d+", key):
-            return name
-    return key
+    of_label = [
+        name for name in map(str, names) if _fact_name(key).startswith(_fact_name(name) + "_")
+    ]
+    return max(of_label, key=len, default=key)
 
 
 def _addresses(fact: Mapping[str, object]) -> Iterator[InterfaceAddress]:

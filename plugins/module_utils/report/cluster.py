@@ -9,10 +9,11 @@ so that a report can always be made.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from ..network.addresses import canonical
 
 # The proxy of the MyCats in haproxy.cfg; a server has the name of its host.
 PROXY = "mycat"
@@ -330,15 +331,6 @@ def _target(asked: str) -> tuple[str, int]:
 
 def _addresses(listed: Any) -> frozenset[str]:
     return frozenset(map(canonical, texts(listed)))
-
-
-def canonical(address: str) -> str:
-    """An address in its one spelling; prefix length, brackets, zone and options are dropped."""
-    bare = address.split(" ")[0].strip("[]").split("%")[0]
-    try:
-        return str(ipaddress.ip_interface(bare).ip)
-    except ValueError:
-        return address
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -101,8 +101,13 @@ GROUP_VARS = {
         "keepalived_vrrp_version": 2,
         "keepalived_auth_type": "PASS",
         "keepalived_auth_pass": Vaulted("s3cret"),
+        # Of the other role's hosts, which this one asks there.
+        "mycat_status_port": "{{ 48000 + 701 }}",
     },
-    "backends": {"mycat_status_sql_port": "{{ 8000 + 67 }}"},
+    "backends": {
+        "mycat_status_sql_port": "{{ 8000 + 67 }}",
+        "haproxy_alive_bind": "127.0.0.1:48901",
+    },
 }
 
 
@@ -217,6 +222,22 @@ def test_numbers_and_secrets_reach_keepalived(both: Any) -> None:
     assert "auth_pass s3cret" in text(both, "lb1", "keepalived")
     assert "virtual_router_id 7\n" in text(both, "lb1", "keepalived")
     assert "garp_master_delay 3" in text(both, "lb2", "keepalived")
+
+
+def test_what_two_roles_need_is_set_once_for_either(both: Any) -> None:
+    assert "port 48701" in text(both, "lb1", "haproxy")
+    assert both["planned"]["hosts"]["mycat1"]["mycat_status"]["files"]
+    listening = [
+        row["content"]
+        for row in both["planned"]["hosts"]["mycat1"]["mycat_status"]["files"]
+        if row["path"] == "/etc/xinetd.d/mycat_status"
+    ]
+    assert "= 48701\n" in listening[0]
+    assert "bind 127.0.0.1:48901\n" in text(both, "lb1", "haproxy")
+    asked = [
+        row.get("content", "") for row in both["planned"]["hosts"]["lb1"]["keepalived"]["files"]
+    ]
+    assert any("48901" in content for content in asked)
 
 
 def test_one_cluster_can_be_chosen(west: Any, both: Any) -> None:

@@ -104,7 +104,9 @@ def _paths(wanted: Iterable[str]) -> Iterable[str]:
 
 def lb(last: int, *, net: str = "192.0.2", **variables: Any) -> HostView:
     """A load balancer called lb1 for 11."""
-    given = {"mycat_ha_vip": f"{net}.100/24", **variables}
+    given = dict(variables)
+    if "mycat_ha_vips" not in variables:
+        given.setdefault("mycat_ha_vip", f"{net}.100/24")
     return view(f"lb{last - 10}", f"{net}.{last}/24", ["load_balancer"], given)
 
 

@@ -14,7 +14,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.cluster.endpoint import (
 )
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.files import Role
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.hosts import HostView
-from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
+from ansible_collections.mycat.ha.plugins.module_utils.readers import RefusalError
 from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
 
 ROLE = Role(Path(__file__).parents[5] / "roles/mycat_status")
@@ -63,6 +63,10 @@ def test_the_program_gets_what_is_set(setting, value):
 
 
 def test_what_the_program_refuses_is_refused_by_the_name_of_the_option():
-    with pytest.raises(SettingError) as error:
-        context(mycat_status_recovery_time=-1)
-    assert str(error.value).startswith("mycat_status_recovery_time: ")
+    with pytest.raises(RefusalError) as refusal:
+        context(mycat_status_recovery_time=-1, mycat_status_host="nowhere", mycat_status_port=0)
+    assert sorted(error.option for error in refusal.value.errors) == [
+        "mycat_status_host",
+        "mycat_status_port",
+        "mycat_status_recovery_time",
+    ]

@@ -16,6 +16,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.haproxy.settings import (
     default_bind,
     resolve,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.readers import RefusalError
 
 ROLE = Path(__file__).parents[5] / "roles/haproxy"
 DEFAULTS = {
@@ -72,6 +73,31 @@ def test_numbers_may_come_as_text() -> None:
     assert resolved(haproxy_maxconn="1000")["listeners"][0]["maxconn"] == 1000
     (_, web) = resolved(**with_server(weight="7"))["listeners"]
     assert web["servers"][0]["weight"] == 7
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(RefusalError) as refusal:
+        resolved(
+            haproxy_maxconn=0,
+            haproxy_timeout_client="soon",
+            haproxy_timeout_queue="1",
+            haproxy_mycat_bind="nowhere",
+            haproxy_stats_uri="a b",
+            haproxy_alive_bind="*:1",
+            haproxy_global_extra=["a\nb"],
+            haproxy_listeners=[{**WEB, "mode": "udp"}, {"name": "other"}],
+        )
+    assert sorted(error.option for error in refusal.value.errors) == [
+        "haproxy_alive_bind",
+        "haproxy_global_extra[0]",
+        "haproxy_listeners[0].mode",
+        "haproxy_listeners[1].bind",
+        "haproxy_maxconn",
+        "haproxy_mycat_bind",
+        "haproxy_stats_uri",
+        "haproxy_timeout_client",
+        "haproxy_timeout_queue",
+    ]
 
 
 def test_servers_of_a_group() -> None:

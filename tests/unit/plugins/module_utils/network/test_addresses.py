@@ -104,6 +104,22 @@ ETH1 = link("eth1", "198.51.100.11/24")
             id="fact-with-underscore",
         ),
         pytest.param(
+            facts(link("br-vlan.20", "192.0.2.11/24")),
+            VIP,
+            answer("br-vlan.20", "192.0.2.11", 24),
+            id="hyphen-and-dot",
+        ),
+        pytest.param(
+            {
+                "interfaces": ["eth2-01.100", "eth2-01.100_7"],
+                "eth2_01.100": link("eth2-01.100", "198.51.100.11/24"),
+                "eth2_01.100_7": {"ipv4_secondaries": [ipv4("192.0.2.11/24")]},
+            },
+            VIP,
+            answer("eth2-01.100", "192.0.2.11", 24),
+            id="label-of-hyphen-and-dot",
+        ),
+        pytest.param(
             {"interfaces": ["eth0.10"], "eth0_10": {"ipv4": ipv4("192.0.2.11/24")}},
             VIP,
             answer("eth0.10", "192.0.2.11", 24),
