@@ -36,7 +36,7 @@ UNITS_OF_HOSTS := tests/unit/plugins/modules tests/unit/plugins/module_utils tes
 UNITS_WITHOUT_CORE := $(addprefix tests/unit/,lab tools roles/mycat_status \
 	$(addprefix plugins/module_utils/,haproxy host keepalived network report vrrp))
 
-.PHONY: help venv demo demo-down check lint types units units-slow units-mutations units-cores units-host images build sanity sanity-cores \
+.PHONY: help venv lock demo demo-down check lint types units units-slow units-mutations units-cores units-host images build sanity sanity-cores \
 	converge molecule differential differential-short bench test test-long clean
 
 help: ## Show this help
@@ -48,6 +48,10 @@ $(VENV)/.stamp: requirements-dev.txt
 	@echo 'venv: installing the development tools into $(VENV) (about a minute)'
 	tools/venv "$(PYTHON)" $(VENV)
 	touch $@
+
+lock: venv ## Pin the development tools of requirements-dev.in anew, each file by its hash
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade \
+		--custom-compile-command 'make lock' --output-file requirements-dev.txt requirements-dev.in
 
 demo: venv ## Start five hosts, set them up, kill HAProxy on the VIP's holder, measure
 	@tools/demo/run
