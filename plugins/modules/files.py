@@ -56,6 +56,7 @@ options:
     description:
       - Paths of what is not to be there, removed in this order, after O(files).
       - A file, a symbolic link or an empty directory. A directory with something in it is refused.
+      - With C(NAME.py) goes what Python has compiled of it, C(__pycache__/NAME.*.pyc).
     type: list
     elements: path
     default: []
@@ -104,6 +105,7 @@ changed_paths:
 """
 
 import grp
+import itertools
 import os
 import pwd
 import re
@@ -315,6 +317,18 @@ def removed(path, gone, check_mode):
     return before
 
 
+def with_compiled(path):
+    """Return a path that is to go, behind what Python has compiled of it."""
+    folder, name = os.path.split(path)
+    cache = os.path.join(folder, "__pycache__")
+    if not name.endswith(".py") or not os.path.isdir(cache):
+        return [path]
+    with Place(cache) as place:
+        names = sorted(place.names())
+    ours = [one for one in names if one.startswith(name[:-2]) and one.endswith(".pyc")]
+    return [os.path.join(cache, one) for one in ours] + [path]
+
+
 def apply(module, contents, result):
     """Do what the options say, and put into the result what was done. Raises FileError."""
     check_mode = module.check_mode
@@ -332,7 +346,7 @@ def apply(module, contents, result):
         report(entry["path"], before, after, entry["secret"])
         if not check_mode:
             module.set_default_selinux_context(entry["path"], False)
-    for path in module.params["absent"]:
+    for path in itertools.chain(*map(with_compiled, module.params["absent"])):
         before = removed(path, result["changed_paths"], check_mode)
         if before != ABSENT:
             report(path, Content(before.kind), ABSENT)

@@ -297,6 +297,21 @@ def test_what_is_retired_goes(tmp_path: Path) -> None:
     assert run(absent=wanted)["changed"] is False
 
 
+def test_what_python_compiled_goes_with_its_source(tmp_path: Path) -> None:
+    cache = tmp_path / "__pycache__"
+    cache.mkdir()
+    for name in ("old.cpython-39.pyc", "old.cpython-311.pyc", "older.cpython-311.pyc"):
+        (cache / name).write_text("x")
+    source = tmp_path / "old.py"
+    source.write_text("x")
+    compiled = [cache / "old.cpython-311.pyc", cache / "old.cpython-39.pyc"]
+    check = run(absent=[source], _ansible_check_mode=True)
+    assert run(absent=[source])["changed_paths"] == check["changed_paths"]
+    assert check["changed_paths"] == list(map(str, [*compiled, source]))
+    assert [path.name for path in cache.iterdir()] == ["older.cpython-311.pyc"]
+    assert run(absent=[source])["changed"] is False
+
+
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_directory_with_something_in_it_stays(tmp_path: Path, check_mode: bool) -> None:
     inner = tmp_path / "d"
