@@ -23,20 +23,24 @@ class Outage:
     failures: tuple[str, ...]
 
 
+def _command(vip: str, seconds: float, every: float) -> list[str]:
+    return ["python3", "-", vip, f"--seconds={seconds}", f"--every={every}"]
+
+
 def measure(
     client: Host,
     vip: str,
     failure: Callable[[], object],
     seconds: float = 6.0,
     every: float = 0.01,
+    end_with_failure: bool = False,
 ) -> Outage:
     """Probe ``vip`` from ``client`` for ``seconds``; call ``failure`` once greetings arrive.
 
-    ``every``: seconds between the starts of two connections.
+    ``every``: seconds between the starts of two connections. ``end_with_failure``: probe until
+    ``failure`` has returned, for ``seconds`` at the most.
     """
-    command = client.argv(
-        *("python3", "-", vip, f"--seconds={seconds}", f"--every={every}"), stdin=True
-    )
+    command = client.argv(*_command(vip, seconds, every), stdin=True)
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as probe:
@@ -47,5 +51,7 @@ def measure(
         if "ready" not in probe.stdout.readline():
             raise RuntimeError(f"{vip} sends no MySQL greeting to {client.name}")
         failure()
+        if end_with_failure:
+            client.run("pkill", "-f", f"^{' '.join(_command(vip, seconds, every))}$", check=False)
         result = json.loads(probe.stdout.readline())
     return Outage(**{**result, "failures": tuple(result["failures"])})

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,32 +45,45 @@ def read_recap(output: str) -> dict[str, dict[str, int]]:
 
 
 def run_playbook(
-    playbook: str,
+    playbook: str | Path,
     *options: str,
     core: str | None = None,
     timeout: float = 600.0,
+    collections: Path | None = None,
     **variables: object,
 ) -> Run:
     """Run ``playbook``, a path below the repository, with ``variables`` as extra variables.
 
     ``options`` are further arguments of ansible-playbook. The inventory is the scenario's, as
     Molecule's verifier names it. ``core``: a minor version of ansible-core, that of the development
-    environment by default. Raise subprocess.TimeoutExpired after ``timeout`` seconds.
+    environment by default. ``collections``: a folder of collections that comes before the others.
+    Raise subprocess.TimeoutExpired after ``timeout`` seconds.
     """
+    tools = (str(ROOT / "tools/core"), core) if core else ()
     done = subprocess.run(
-        [
-            *((str(ROOT / "tools/core"), core) if core else ()),
-            "ansible-playbook",
-            f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}",
-            f"--extra-vars={json.dumps(variables)}",
-            *options,
-            str(ROOT / playbook),
-        ],
+        [*tools, *_command(playbook, options, variables)],
         cwd=ROOT,
+        env=_environment(collections),
         capture_output=True,
         text=True,
         check=False,
         timeout=timeout,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **_PLAIN},
     )
     return Run(done.returncode, done.stdout + done.stderr, read_recap(done.stdout))
+
+
+def _command(
+    playbook: str | Path, options: Iterable[str], variables: Mapping[str, object]
+) -> list[str]:
+    return [
+        "ansible-playbook",
+        f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}",
+        f"--extra-vars={json.dumps(variables)}",
+        *options,
+        str(ROOT / playbook),
+    ]
+
+
+def _environment(collections: Path | None) -> dict[str, str]:
+    first = {"ANSIBLE_COLLECTIONS_PATH": str(collections)} if collections else {}
+    return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **_PLAIN, **first}

@@ -1,7 +1,8 @@
 """What a client sees: a new MySQL connection at a fixed pace, whatever became of earlier ones.
 
 Runs on the client host with Python's standard library alone; prints one JSON object a line:
-``{"ready": true}`` when the first greeting has arrived, the result at the end.
+``{"ready": true}`` when the first greeting has arrived, the result at the end. SIGTERM ends
+it early.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import time
 
 PROTOCOL = 10  # first byte of a MySQL greeting, behind a packet header of 4 bytes
@@ -21,6 +23,7 @@ class Probe:
         self.host, self.port, self.every, self.deadline = host, port, every, deadline
         self.greetings: list[float] = []
         self.failures: list[str] = []
+        self.stopped = False
 
     async def greet(self) -> None:
         """Wait for the greeting, then leave: MyCat 1.6 leaks when clients close before it."""
@@ -42,11 +45,17 @@ class Probe:
         if len(self.greetings) == 1:
             print(json.dumps({"ready": True}), flush=True)
 
+    def stop(self) -> None:
+        self.stopped = True
+
     async def run(self, seconds: float) -> dict[str, object]:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stop)
         start = time.monotonic()
         tasks = []
         for number in range(int(seconds / self.every)):
             await asyncio.sleep(max(0.0, start + number * self.every - time.monotonic()))
+            if self.stopped:
+                break
             tasks.append(asyncio.ensure_future(self.connect()))
         end = time.monotonic()
         await asyncio.gather(*tasks)
