@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..readers import RefusalError, SettingError
-from . import changes
+from . import changes, mycat_loss
 from .hosts import HostView, all_virtual_addresses, own_addresses
 from .managed import CREDENTIALS, DRAIN_FILE, SOCKET_UNIT, XINETD_SERVICE
 from .request import Refusals, Request
@@ -38,7 +38,8 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
         try:
             allow = settings.get("mycat_status_allow")
             allow = _load_balancer_addresses(request, host, refused) if allow is None else allow
-            context = template_context(host, allow, program)
+            budget = mycat_loss.budget_of(_asking(request, host))
+            context = template_context(host, allow, program, budget)
         except (SettingError, RefusalError) as error:
             refused.add_each(host.name, error)
             continue
@@ -58,6 +59,16 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
         )
 
 
+def _asking(request: Request, mycat: HostView) -> list[HostView]:
+    """The load balancers of all clusters that the MyCat serves."""
+    return [
+        request.hosts[name]
+        for members in (*request.clusters, *request.others)
+        if mycat.name in members.mycats
+        for name in members.load_balancers
+    ]
+
+
 def _load_balancer_addresses(request: Request, mycat: HostView, refused: Refusals) -> list[str]:
     """The load balancers' own addresses and the virtual ones, of all clusters that the MyCat
     serves.
@@ -65,12 +76,7 @@ def _load_balancer_addresses(request: Request, mycat: HostView, refused: Refusal
     The holder may ask from a VIP: Linux takes the first address of a subnet as the source in IPv4,
     which the VIP becomes when the host loses its own for a moment, and the newest in IPv6.
     """
-    asking = [
-        request.hosts[name]
-        for members in (*request.clusters, *request.others)
-        if mycat.name in members.mycats
-        for name in members.load_balancers
-    ]
+    asking = _asking(request, mycat)
     if not asking:
         raise SettingError(
             "mycat_status_allow",
@@ -111,10 +117,12 @@ def with_xinetd(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
     )
 
 
-def template_context(host: HostView, allow: Sequence[str], program: Any) -> dict[str, Any]:
+def template_context(
+    host: HostView, allow: Sequence[str], program: Any, budget: float
+) -> dict[str, Any]:
     """What the role's templates get. Raises RefusalError; ``allow`` are the addresses that may
-    ask."""
-    settings = host.settings["mycat_status"]
+    ask, ``budget`` is the time, in seconds, in which a MyCat that hangs is to be out."""
+    settings = mycat_loss.endpoint_settings(host.settings["mycat_status"], budget)
     asked = _program_settings(settings, allow)
     errors = [*_problems(host), *_refused_by(program, asked)]
     if errors:

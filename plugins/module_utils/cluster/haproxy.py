@@ -13,7 +13,7 @@ from ..haproxy import settings as haproxy
 from ..haproxy.versions import distributed_version
 from ..network.addresses import canonical
 from ..readers import RefusalError, SettingError, collected
-from . import changes
+from . import changes, mycat_loss
 from .hosts import HostView, address_of, is_address, vips_of
 from .managed import HAPROXY_CFG
 from .request import Cluster
@@ -24,11 +24,14 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
     _refuse_shared_addresses(cluster)
     for host in cluster.load_balancers:
         try:
-            model = _model(cluster, host)
+            settings = mycat_loss.haproxy_settings(host)
+            model = _model(cluster, host, settings)
+            times = mycat_loss.check_times(host, settings, cluster.mycats)
+            mycat_loss.refuse_late(host, times)
         except (SettingError, RefusalError) as error:
             cluster.refused.add_each(host.name, error)
             continue
-        context = {"haproxy": model, "settings": host.settings["haproxy"]}
+        context = {"haproxy": model, "settings": settings}
         text = cluster.request.roles["haproxy"].render(
             "haproxy.cfg.j2", {"ansible_managed": cluster.request.managed, **context}
         )
@@ -40,6 +43,7 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
             nofile=model["nofile"],
             nonlocal_bind=model["nonlocal_bind"],
             units=["haproxy.service"],
+            bounds=mycat_loss.bounds(times),
             further=list(_changes(host, text)),
         )
 
@@ -54,7 +58,7 @@ def _changes(host: HostView, text: str) -> Iterator[str]:
         yield "HAProxy does not serve with its file"
 
 
-def _model(cluster: Cluster, host: HostView) -> dict[str, Any]:
+def _model(cluster: Cluster, host: HostView, asked: Mapping[str, Any]) -> dict[str, Any]:
     if not cluster.mycats:
         raise SettingError(
             "mycat_ha_mycat_group",
@@ -68,8 +72,7 @@ def _model(cluster: Cluster, host: HostView) -> dict[str, Any]:
             f"systemd is to run HAProxy, and this host has {host.facts.get('service_mgr')} "
             "instead; take the host out of the group, or boot it with systemd",
         )
-    settings = dict(host.settings["haproxy"])
-    settings["vips"] = vips_of(host)
+    settings = {**asked, "vips": vips_of(host)}
     settings.setdefault("haproxy_mycat_bind", haproxy.default_bind(settings["vips"]))
     (servers,) = collected(
         lambda: collected(*(partial(_server, host, mycat) for mycat in _balanced(cluster)))

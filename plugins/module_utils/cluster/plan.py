@@ -170,7 +170,9 @@ def _run(
         "started": request.started,
         "settle": {name: hosts[name].get("settle", QUICK) for name in changing},
         "patience": max([needs["verify_timeout"] for needs in lbs.values()] + [PATIENCE]),
-        "expected": {"clusters": {one.cluster.members.name: _expected(one) for one in planned}},
+        "expected": {
+            "clusters": {one.cluster.members.name: _expected(one, hosts) for one in planned}
+        },
     }
 
 
@@ -192,7 +194,7 @@ def _notes(one: _Planned) -> Sequence[str]:
     return [*one.keepalived.plan.notes, *one.keepalived.notes] if one.keepalived else []
 
 
-def _expected(one: _Planned) -> dict[str, Any]:
+def _expected(one: _Planned, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the report expects of a cluster."""
     members, lbs = one.cluster.members, one.cluster.load_balancers
     instances = one.keepalived.plan.instances if one.keepalived else {}
@@ -206,7 +208,17 @@ def _expected(one: _Planned) -> dict[str, Any]:
         "mycats": list(members.mycats),
         "allow_degraded": any(lb.common.get("mycat_ha_allow_degraded") for lb in lbs[:1]),
         "notes": list(_notes(one)),
+        "bounds": _bounds(one, hosts),
     }
+
+
+def _bounds(one: _Planned, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What is promised in a cluster, in seconds: {event: how long clients may be without service},
+    and in ``mycat_pause`` how long a MyCat may stand still."""
+    bounds = dict(one.keepalived.plan.bounds) if one.keepalived else {}
+    for name in one.cluster.members.load_balancers:
+        bounds.update(hosts[name].get("haproxy", {}).get("bounds", {}))
+    return bounds
 
 
 def _mycat_waves(

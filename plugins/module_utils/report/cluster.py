@@ -145,6 +145,7 @@ class Cluster:
     owners: Mapping[str, list[Host]]
     allow_degraded: bool
     notes: tuple[str, ...]
+    bounds: Mapping[str, Any]
 
     @property
     def balancing(self) -> tuple[Host, ...]:
@@ -275,6 +276,7 @@ def _cluster(
         owners,
         wanted.get("allow_degraded") is True,
         texts(wanted.get("notes")),
+        mapping(wanted.get("bounds")),
     )
 
 

@@ -88,6 +88,7 @@ def _cluster(cluster: Cluster, then: Cluster | None, changed: Any) -> dict[str, 
         "load_balancers": {host.name: _balancer(host) for host in cluster.load_balancers},
         "mycats": {host.name: _mycat(cluster, host) for host in cluster.mycats},
         "moves": [move for one in views for move in _moves(one, then, changed)],
+        "bounds": dict(cluster.bounds),
         "changed": None
         if changed is None
         else {

@@ -27,7 +27,7 @@ def context(**variables):
     host = HostView(
         name="mycat1", common={}, settings={"mycat_status": settings}, given=frozenset()
     )
-    return template_context(host, ["192.0.2.11"], PROGRAM)
+    return template_context(host, ["192.0.2.11"], PROGRAM, 3.5)
 
 
 def test_each_setting_of_the_program_is_an_option():

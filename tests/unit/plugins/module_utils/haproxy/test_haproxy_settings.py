@@ -22,6 +22,9 @@ ROLE = Path(__file__).parents[5] / "roles/haproxy"
 DEFAULTS = {
     **yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8")),
     "haproxy_mycat_bind": "*:8066",
+    "haproxy_check_inter": "1s",
+    "haproxy_check_fastinter": "250ms",
+    "haproxy_timeout_check": "2s",
     "vips": ["192.0.2.100/24"],
 }
 PORTS = {"port": 8066, "check_port": 48700}
