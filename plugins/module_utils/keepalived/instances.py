@@ -15,8 +15,10 @@ from ..vrrp import versions
 from ..vrrp.findings import Severity
 from ..vrrp.hearing import STANDARD_GROUPS
 from ..vrrp.model import Authentication, CheckKind, Instance, State, Track
+from ..vrrp.priority import HIGHEST
 from ..vrrp.rules import priorities, reading, running
 from ..vrrp.words import dotted, listed
+from .fixes import on_own_lines
 from .keywords import ADDRESS_OPTIONS
 from .signatures import HmacReader
 from .tree import Statement
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from .reader import NodeReader
 
 _TRACK_KINDS = {kind.value for kind in CheckKind}
+_INTERFACE_TO_WRITE = "Write interface and the name of the one that has the node's address."
 _DIGITS = re.compile(r"[0-9]{1,4}")
 
 
@@ -87,6 +90,7 @@ class InstanceReader:
                     reading.MASTER_WITHOUT_PRIORITY,
                     self.statement.line,
                     "state is MASTER and no priority is written, so the daemon takes 255",
+                    f"Write priority {HIGHEST} (or another one above those of the other nodes).",
                 )
         state = self.state or (State.MASTER if priority == 255 else State.BACKUP)
         version = self.version or (3 if self.family == 6 else self.reader.globals.version)
@@ -110,13 +114,34 @@ class InstanceReader:
         version = self.reader.keepalived_version
         broken = versions.NO_INTERFACE_BROKEN_SINCE <= version < versions.NO_INTERFACE_MENDED_SINCE
         needed = version < versions.NO_INTERFACE_SINCE or broken
-        if needed and self.values.get("unicast_src_ip") and not self.values.get("interface"):
+        if self.values.get("interface") or not self.values.get("unicast_src_ip"):
+            return
+        if not needed:
+            self._without_interface()
+        else:
             self.reader.refused = True
             self.reader.report(
                 running.INTERFACE_MISSING,
                 self.statement.line,
                 f"{self.statement.value} has no interface: keepalived {dotted(version)} ends",
+                _INTERFACE_TO_WRITE,
             )
+
+    def _without_interface(self) -> None:
+        """The daemon drops virtual addresses of which nothing says where they belong."""
+        for keyword in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
+            written = self.lists.get(keyword, ())
+            placed = tuple(address for address in written if "dev" in address.split()[1:])
+            if placed != written:
+                self.lists[keyword] = placed
+                lost = [address.split()[0] for address in written if address not in placed]
+                self.reader.report(
+                    running.INTERFACE_MISSING,
+                    self.reader.lines.get((self.statement.value, keyword)),
+                    f"{self.statement.value} has no interface, and {listed(lost)} no dev: the "
+                    "daemon drops what it does not know where to put",
+                    _INTERFACE_TO_WRITE,
+                )
 
     def _family_fits(self, address: str) -> bool:
         """Whether an address is of the instance's family, which the first one decides."""
@@ -134,10 +159,14 @@ class InstanceReader:
                 reading.STATE_LOWERCASE,
                 child.line,
                 f"state {child.value!r} is not known; the daemon takes BACKUP",
+                "Write state BACKUP (as it counts now).",
             )
         elif self.state is State.MASTER:
             self.reader.report(
-                reading.INVALID_VALUE, child.line, "state BACKUP after MASTER is ignored"
+                reading.INVALID_VALUE,
+                child.line,
+                "state BACKUP after MASTER is ignored",
+                "Remove the line.",
             )
             return
         self.state = State.BACKUP
@@ -190,11 +219,11 @@ class InstanceReader:
         if not _is_address(child.value):
             # Without a source it still asks for unicast, which then finds no peer or does.
             self.lists.setdefault("unicast_peer", ())
-            self.ignored_host(child, child.value)
+            self.ignored_host(child, child.value, "Remove the line.")
         elif self._family_fits(child.value):
             self.values["unicast_src_ip"] = child.value
         else:
-            self.other_family(child, child.value)
+            self.other_family(child, child.value, "Remove the line.")
 
     def on_mcast_dst_ip(self, child: Statement) -> None:
         if not _is_address(child.value) or not ipaddress.ip_address(child.value).is_multicast:
@@ -216,31 +245,38 @@ class InstanceReader:
         peers = []
         for entry in self.reader.entries(child):
             if not _is_address(entry.keyword):
-                self.ignored_host(entry, entry.keyword)
+                self.ignored_host(
+                    entry,
+                    entry.keyword,
+                    f"Remove {entry.keyword} from unicast_peer, or write the other nodes' IP "
+                    "addresses in unicast_peer on all nodes.",
+                )
             elif not self._family_fits(entry.keyword):
-                self.other_family(entry, entry.keyword)
+                self.other_family(
+                    entry, entry.keyword, f"Remove {entry.keyword} from unicast_peer."
+                )
             else:
                 peers.append(entry.keyword)
                 self.one_a_line(entry, "peer")
         self._extend(child.keyword, peers)
 
-    def ignored_host(self, entry: Statement, name: str) -> None:
+    def ignored_host(self, entry: Statement, name: str, fix: str) -> None:
         """Reports a peer or source that is no address."""
         self.reader.report(
             reading.INVALID_VALUE,
             entry.line,
             f"{name!r} is no IP address, and the daemon looks up no names: it ignores the line",
-            "Write the IP address.",
+            fix,
         )
 
-    def other_family(self, entry: Statement, address: str) -> None:
+    def other_family(self, entry: Statement, address: str, fix: str) -> None:
         """Reports an address of the family that the instance does not have."""
         self.reader.report(
             reading.FAMILY_MIXED,
             entry.line,
             f"{address} is not IPv{self.family} as the first address of {self.statement.value} is: "
             "the daemon ignores it",
-            f"Make an instance of its own for {address}, or move it to virtual_ipaddress_excluded.",
+            fix,
         )
 
     def one_a_line(self, entry: Statement, what: str) -> bool:
@@ -255,7 +291,7 @@ class InstanceReader:
                 reading.SYNTAX,
                 entry.line,
                 f"the daemon takes one {what} a line: {listed(more)} is ignored",
-                f"Write {listed(more)} on a line of its own.",
+                on_own_lines(more) + (" on all nodes." if what == "address" else "."),
             )
         return bool(more)
 
@@ -269,13 +305,30 @@ class InstanceReader:
                     reading.INVALID_VALUE,
                     entry.line,
                     f"{entry.keyword!r} is no address; it is skipped",
+                    self.addresses_meant(entry, child.keyword),
                 )
             elif child.keyword == "virtual_ipaddress" and not self._family_fits(host):
-                self.other_family(entry, host)
+                self.other_family(
+                    entry,
+                    host,
+                    f"Move {entry.keyword} to virtual_ipaddress_excluded on all nodes (or make an "
+                    "instance of its own for it).",
+                )
             else:
                 length = self.prefix(entry, host, prefix) if slash else ""
                 found.append(" ".join((f"{host}{slash}{length}", *self.options(entry))))
         self._extend(child.keyword, found)
+
+    def addresses_meant(self, entry: Statement, block: str) -> str:
+        """The addresses in a line that other signs keep from being read."""
+        words = [word.strip(",;") for word in entry.words]
+        found = [word for word in words if _is_address(word.partition("/")[0])]
+        if found:
+            return (
+                f"Write {listed(found)} instead of {' '.join(entry.words)}, each on a line of "
+                "its own, on all nodes."
+            )
+        return f"Remove {entry.keyword} from {block}."
 
     def prefix(self, entry: Statement, host: str, written: str) -> str:
         """The prefix length that the daemon takes: digits count, one out of range is the host's."""
@@ -288,7 +341,7 @@ class InstanceReader:
                 reading.INVALID_VALUE,
                 entry.line,
                 f"/{written} is no prefix length: {host} is set as {host}/{used}",
-                f"Write {host}/ with a number from 0 to {most}.",
+                f"Write {host}/{used} instead of {host}/{written}.",
                 severity=Severity.WARNING,
             )
         return used
@@ -301,15 +354,15 @@ class InstanceReader:
             if word in ADDRESS_OPTIONS:
                 continue
             if entry.words[place - 1] not in ADDRESS_OPTIONS:
-                fix = "Remove it, or write an option that keepalived.conf(5) names."
+                kept = " ".join(entry.words[:place])
                 if _is_netmask(word):
                     length = ipaddress.ip_network(f"0.0.0.0/{word}").prefixlen
-                    fix = f"Write {entry.keyword.partition('/')[0]}/{length}."
+                    kept = f"{entry.keyword.partition('/')[0]}/{length}"
                 self.reader.report(
                     reading.INVALID_VALUE,
                     entry.line,
                     f"the daemon ignores {word!r} after {entry.keyword}",
-                    fix,
+                    f"Write {kept} instead of {' '.join(entry.words)}.",
                     severity=Severity.WARNING,
                 )
                 return entry.words[1:place]
@@ -332,7 +385,10 @@ class InstanceReader:
                 auth_type = setting.value
             else:
                 self.reader.report(
-                    reading.INVALID_VALUE, setting.line, "auth_type must be PASS or AH"
+                    reading.INVALID_VALUE,
+                    setting.line,
+                    "auth_type must be PASS or AH",
+                    "Remove the authentication block (or write auth_type PASS on all nodes).",
                 )
         if auth_type:
             self.values["authentication"] = Authentication(auth_type, auth_pass)

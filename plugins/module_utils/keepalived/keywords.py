@@ -208,6 +208,8 @@ OTHER_BLOCKS = frozenset(KEYWORDS[""])
 
 #: Keywords that keepalived reads when it starts only, in global_defs or at the top.
 AT_START = frozenset(row.name for row in _ROWS if row.at_start)
+#: Keywords of which all nodes have to make a change at once.
+AT_ONCE = frozenset(row.name for row in _ROWS if row.at_once)
 #: Keywords whose value is a secret -> the variable of the role that holds it.
 SECRETS = {row.name: row.secret for row in _ROWS if row.secret}
 #: Blocks of a vrrp_instance with nothing but secrets.

@@ -119,6 +119,7 @@ class ReadableLines:
                 self.conditional_line,
                 f"no @ line of this file is meant for {self.config_id or 'an unnamed host'}; "
                 "all of them were left out",
+                "Say in config_ids which id the node has.",
             )
 
     def _count(self, number: int) -> None:
@@ -141,7 +142,12 @@ class ReadableLines:
             )
         text, balanced = without_comment(raw.rstrip("\r"))
         if not balanced:
-            self.report(reading.SYNTAX, number, "a double quote is not closed on this line")
+            self.report(
+                reading.SYNTAX,
+                number,
+                "a double quote is not closed on this line",
+                "Close the quote on this line.",
+            )
         return text
 
     def _expand(self, number: int, text: str, physical: Iterator[tuple[int, str]]) -> str:
@@ -229,7 +235,10 @@ class ReadableLines:
         texts = [text for path, text in sorted(self.includes.items()) if _is_named(path, name)]
         if not texts:
             self.report(
-                reading.MISSING_INCLUDE, number, f"the text of the include {name} was not given"
+                reading.MISSING_INCLUDE,
+                number,
+                f"the text of the include {name} was not given",
+                f"Give the text of {name} in includes.",
             )
         for content in reversed(texts):
             for raw in reversed(content.split("\n")):
@@ -251,7 +260,10 @@ class ReadableLines:
             listed = _LIST.match(text)
             if not listed:
                 self.report(
-                    reading.SYNTAX, number, f"{text[:4]} is not written as keepalived.conf(5) says"
+                    reading.SYNTAX,
+                    number,
+                    f"{text[:4]} is not written as keepalived.conf(5) says",
+                    "Remove the line.",
                 )
                 return
             names = [name.strip() for name in listed.group(1).strip("{}").split(",")]
@@ -275,7 +287,10 @@ class ReadableLines:
             bounds.insert(1, 1 if bounds[0] <= bounds[1] else -1)
         if len(bounds) != 3 or not bounds[1] or (bounds[2] - bounds[0]) * bounds[1] < 0:
             self.report(
-                reading.SYNTAX, number, "~SEQ needs (name, start, step, end) with whole numbers"
+                reading.SYNTAX,
+                number,
+                "~SEQ needs (name, start, step, end) with whole numbers",
+                "Remove the line.",
             )
             return range(0)
         start, step, end = bounds

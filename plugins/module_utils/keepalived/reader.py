@@ -13,15 +13,13 @@ values stay as written, and the rules judge them.
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import readers
 from ..readers import SettingError
-from ..vrrp.findings import Finding, Rule, Severity
+from ..vrrp.findings import Finding, Severity
 from ..vrrp.model import (
     Check,
     CheckKind,
@@ -35,10 +33,12 @@ from ..vrrp.rules import priorities, reading
 from ..vrrp.words import dotted, listed
 from . import keywords
 from .blocks import Misread, as_read
+from .fixes import entry_meant, instead, known_instead, on_own_lines, without_value
 from .instances import InstanceReader
 from .keywords import ARGUMENTS, KEYWORDS
 from .lines import ConfError
-from .tree import Statement, check_count, parse_tree, shell_words, unrendered
+from .tree import Statement, parse_tree, shell_words, unrendered
+from .values import FALSE, INTEGER, ValueReader
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,6 @@ _DEFAULT_WEIGHT = {
     CheckKind.PROCESS: 0,
     CheckKind.INTERFACE: 0,
 }
-_TRUE, _FALSE = ("on", "true", "yes"), ("off", "false", "no")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,9}\Z")
-_LEADING = re.compile(r"[+-]?[0-9]{1,9}")
-_DECIMAL = re.compile(r"\+?[0-9]{1,9}(\.[0-9]{0,9})?\Z")
 
 
 @dataclass(frozen=True)
@@ -92,15 +88,13 @@ class _Globals:
     multicast_groups: dict[int, str] = field(default_factory=dict)
 
 
-class NodeReader:
+class NodeReader(ValueReader):
     """Turns the statements of one node into its model; what it cannot take becomes a finding."""
 
     def __init__(self, name: str, version: tuple[int, ...]) -> None:
-        self.name = name
-        self.keepalived_version = version
+        super().__init__(name, version)
         # Whether the daemon ends at a line of this file.
         self.refused = False
-        self.findings: list[Finding] = []
         self.lines: dict[tuple[str, str], int] = {}
         self.globals = _Globals()
         self.defined: dict[tuple[CheckKind, str], _Defined] = {}
@@ -109,91 +103,23 @@ class NodeReader:
         # Checks that some instance tracks in vain, and those that some instance really tracks.
         self.ignored: set[tuple[CheckKind, str]] = set()
         self.in_time: set[tuple[CheckKind, str]] = set()
-        self.block = ""
-
-    def report(
-        self,
-        rule: Rule,
-        line: int | None,
-        message: str,
-        fix: str = "",
-        severity: Severity | None = None,
-    ) -> None:
-        """Adds a finding about the block that is being read."""
-        check_count(self.findings, line or 1)
-        self.findings.append(
-            rule.finding(
-                message, fix, node=self.name, instance=self.block, line=line, severity=severity
-            )
-        )
-
-    # Values
-
-    def boolean(self, statement: Statement) -> bool:
-        """A flag: alone it means yes."""
-        if statement.value in _FALSE:
-            return False
-        if statement.value and statement.value not in _TRUE:
-            self.invalid(statement, "on, off, true, false, yes or no")
-        return True
-
-    def invalid(
-        self,
-        statement: Statement,
-        wanted: str,
-        rule: Rule = reading.INVALID_VALUE,
-        taken: float | None = None,
-    ) -> None:
-        """Reports a value that is not what it must be, and what the daemon takes instead."""
-        value = statement.value
-        said = f"{statement.keyword} is {value!r}" if value else f"{statement.keyword} has no value"
-        instead = "" if taken is None else f"; the daemon takes {taken:g}"
-        self.report(rule, statement.line, f"{said}; it must be {wanted}{instead}")
-
-    def integer(
-        self, statement: Statement, default: int, rule: Rule = reading.INVALID_VALUE
-    ) -> int:
-        """A whole number of any size that makes sense somewhere."""
-        if _INTEGER.match(statement.value):
-            return int(statement.value)
-        self.invalid(statement, "a whole number", rule, default or None)
-        return default
-
-    def leading_integer(
-        self, statement: Statement, default: int, rule: Rule = reading.INVALID_VALUE
-    ) -> int:
-        """A whole number of which the daemon takes the digits in front, as in ``-20abc``."""
-        leading = _LEADING.match(statement.value)
-        if not leading or leading.group() == statement.value:
-            return self.integer(statement, default, rule)
-        self.report(
-            rule,
-            statement.line,
-            f"{statement.keyword} is {statement.value!r}; the daemon takes {leading.group()}",
-            f"Write {statement.keyword} {leading.group()}.",
-            severity=Severity.WARNING,
-        )
-        return int(leading.group())
-
-    def decimal(
-        self, statement: Statement, default: float, rule: Rule = reading.INVALID_VALUE
-    ) -> float:
-        """A number of seconds."""
-        if _DECIMAL.match(statement.value):
-            return float(statement.value)
-        self.invalid(statement, "a number of seconds", rule, default or None)
-        return default
 
     def entries(self, statement: Statement) -> Iterator[Statement]:
         """The lines of a block that is a list."""
         if statement.block is None:
             self.report(
-                reading.SYNTAX, statement.line, f"{statement.keyword} needs a block in braces", ""
+                reading.SYNTAX,
+                statement.line,
+                f"{statement.keyword} needs a block in braces",
+                "Remove the line.",
             )
         for entry in statement.block or ():
             if entry.block is not None:
                 self.report(
-                    reading.SYNTAX, entry.line, f"{entry.keyword} opens a block inside a list"
+                    reading.SYNTAX,
+                    entry.line,
+                    f"{entry.keyword} opens a block inside a list",
+                    f"Remove the braces of {entry.keyword}.",
                 )
             if entry.words:
                 yield entry
@@ -202,7 +128,12 @@ class NodeReader:
         """The known statements of a block; the others are reported."""
         kind = statement.keyword
         if statement.block is None:
-            self.report(reading.SYNTAX, statement.line, f"{kind} needs a block in braces")
+            self.report(
+                reading.SYNTAX,
+                statement.line,
+                f"{kind} needs a block in braces",
+                "Remove the line.",
+            )
         for child in statement.block or ():
             if not keywords.is_known(kind, child.keyword, self.keepalived_version):
                 self.unknown(child, kind, f"in {kind} {self.block}".rstrip())
@@ -214,7 +145,7 @@ class NodeReader:
                     reading.VALUE_MISSING,
                     child.line,
                     f"{child.keyword} has no value: keepalived ends at this line",
-                    f"Write a value after {child.keyword}, or remove the line.",
+                    without_value(kind, child.keyword),
                 )
                 continue
             self.trailing(child, KEYWORDS[kind])
@@ -236,9 +167,9 @@ class NodeReader:
                 statement.line,
                 f"the daemon ignores {said} after {statement.keyword}; a statement ends with its "
                 "line",
-                f"Write {lost[0].rstrip(';')} on a line of its own.",
+                on_own_lines([word.rstrip(";") for word in lost]) + ".",
             )
-        elif read == 1 and rest[0].lower() in (*_FALSE, "0", "disable", "disabled"):
+        elif read == 1 and rest[0].lower() in (*FALSE, "0", "disable", "disabled"):
             self.report(
                 reading.TRAILING_WORDS,
                 statement.line,
@@ -251,6 +182,7 @@ class NodeReader:
                 reading.TRAILING_WORDS,
                 statement.line,
                 f"the daemon ignores {said} after {statement.keyword}",
+                f"Remove {said} after {statement.keyword} (or make it a comment with #).",
             )
 
     def unknown(self, statement: Statement, block: str, where: str, more: str = "") -> None:
@@ -264,22 +196,25 @@ class NodeReader:
                 statement.line,
                 f"keepalived {dotted(self.keepalived_version)} does not know {keyword} {where}; it "
                 f"came with {dotted(since)}{more}",
-                f"Remove {keyword}, or update keepalived to {dotted(since)} or later.",
+                f"Remove {keyword}"
+                + (
+                    f" (or update keepalived to {dotted(since)} or later on all nodes)."
+                    if keyword in keywords.AT_ONCE
+                    else f", or update keepalived to {dotted(since)} or later."
+                ),
             )
             return
         # What stands in authentication can be a password: it is never repeated.
         said = "this line" if block == "authentication" else repr(keyword)
-        elsewhere = [kind for kind in KEYWORDS if keywords.is_known(kind, keyword, (99,))]
-        near = difflib.get_close_matches(keyword, sorted(keywords.names_in(block)), 1, 0.7)
-        fix = ""
+        fix = known_instead(
+            statement,
+            block,
+            self.keepalived_version,
+            [key for name, key in self.lines if name == self.block],
+        )
         if keyword.startswith("\ufeff"):
             said = f"{keyword[1:] or 'the line'} behind the byte order mark of the file,"
             fix = "Save the file as UTF-8 without byte order mark."
-        elif near and block != "authentication":
-            fix = f"Write {near[0]} instead of {keyword}."
-        elif elsewhere:
-            place = elsewhere[0] or "the top of the file, outside any block"
-            fix = f"Move {keyword} to {place}, or remove it."
         self.report(
             reading.UNKNOWN_KEYWORD,
             statement.line,
@@ -298,11 +233,13 @@ class NodeReader:
         if lost:
             so += f"{', and ' if so else ''}it does not read {listed(lost)}"
         if found.known:
+            words = (word.rstrip(";") for word in found.statement.words[1:])
+            others = [word for word in words if word in keywords.names_in(around.keyword)]
             self.report(
                 reading.SYNTAX,
                 found.statement.line,
                 f"the daemon ignores the brace after {keyword}" + (f": {so}" if so else ""),
-                f"Remove the braces of {keyword}, one statement a line.",
+                on_own_lines(others) + "." if others else f"Remove the braces of {keyword}.",
             )
         else:
             self.unknown(
@@ -346,7 +283,12 @@ class NodeReader:
         """A block that must have a name of its own among its kind."""
         kind = statement.keyword
         if not statement.value:
-            self.report(reading.SYNTAX, statement.line, f"{kind} needs a name")
+            self.report(
+                reading.SYNTAX,
+                statement.line,
+                f"{kind} needs a name",
+                "Remove the block (or give it a name).",
+            )
             return
         if (kind, statement.value) in self.lines:
             first = self.lines[(kind, statement.value)]
@@ -354,6 +296,7 @@ class NodeReader:
                 reading.DUPLICATE_NAME,
                 statement.line,
                 f"{kind} {statement.value} is already defined on line {first}; this one is ignored",
+                f"Remove this {kind} {statement.value} (or give it a name of its own).",
             )
             return
         self.lines[(kind, statement.value)] = statement.line
@@ -434,6 +377,7 @@ class NodeReader:
                         reading.SCRIPT_ARGUMENTS_UNQUOTED,
                         child.line,
                         f"the daemon runs {words[1]!r} and drops {' '.join(words[2:])!r}",
+                        f"Put quotes around the whole command in vrrp_script {statement.value}.",
                     )
             elif child.keyword in ("interval", "timeout"):
                 value = self.decimal(child, 1.0)
@@ -478,7 +422,12 @@ class NodeReader:
         for entry in self.entries(statement):
             name = entry.keyword
             if name in seen:
-                self.report(reading.DUPLICATE_NAME, entry.line, f"{name} is tracked twice")
+                self.report(
+                    reading.DUPLICATE_NAME,
+                    entry.line,
+                    f"{name} is tracked twice",
+                    f"Remove this {name}.",
+                )
                 continue
             seen.add(name)
             self.lines.setdefault((self.block, f"{statement.keyword} {name}"), entry.line)
@@ -490,6 +439,7 @@ class NodeReader:
                     entry.line,
                     f"{name} is defined on line {defined.line}, below {self.block}, which tracks "
                     "it; the daemon ignores this entry",
+                    f"Move the definition of {name} above {self.block}.",
                 )
             elif defined and kind is CheckKind.SCRIPT and not defined.check.command:
                 self.ignored.add((kind, name))
@@ -498,6 +448,7 @@ class NodeReader:
                     entry.line,
                     f"{name}, defined on line {defined.line}, has no script; the daemon removes "
                     "it, and its failure moves nothing",
+                    f"Write script and the command to run in vrrp_script {name}.",
                 )
             elif defined:
                 self.in_time.add((kind, name))
@@ -520,20 +471,27 @@ class NodeReader:
                 reading.INVALID_VALUE,
                 entry.line,
                 f"the daemon ignores {' '.join(entry.words)!r}; an entry is NAME weight NUMBER",
+                instead(entry, entry_meant(entry)),
             )
             return None
-        if _INTEGER.match(options[1]):
+        if INTEGER.match(options[1]):
             weight = int(options[1])
         else:
             self.report(
-                priorities.WEIGHT_RANGE, entry.line, f"weight {options[1]!r} is no whole number"
+                priorities.WEIGHT_RANGE,
+                entry.line,
+                f"weight {options[1]!r} is no whole number",
+                instead(entry, f"{entry.keyword} weight {weight}"),
             )
         if len(options) > 2:
             if options[2] in ("reverse", "noreverse", "no_reverse"):
                 reverse = options[2] == "reverse"
             else:
                 self.report(
-                    reading.INVALID_VALUE, entry.line, f"unknown weight option {options[2]!r}"
+                    reading.INVALID_VALUE,
+                    entry.line,
+                    f"unknown weight option {options[2]!r}",
+                    instead(entry, " ".join(entry.words[:3])),
                 )
         return weight, reverse
 

@@ -147,6 +147,7 @@ def unrendered(text: str, node: str) -> Finding | None:
         if found:
             return reading.TEMPLATE_UNRENDERED.finding(
                 f"looks like a template that was not rendered, line {number}: {found.group()}",
+                "Give the file that the template makes.",
                 node=node,
                 line=number,
             )
@@ -185,6 +186,7 @@ def parse_tree(text: str, config_id: str = "", includes: Mapping[str, str] | Non
             reading.SYNTAX,
             opened.line,
             f"the brace that opens {opened.keyword or 'this block'} is never closed",
+            "Write the closing brace, at the latest at the end of the file.",
         )
         _close(stack, 0, report)
     return Tree(tuple(stack[0].children), tuple(findings))
@@ -220,14 +222,19 @@ def _open(stack: list[_Open], number: int, report: Callable[..., None]) -> None:
     if siblings and siblings[-1].block is None:
         statement = siblings.pop()
     else:
-        report(reading.SYNTAX, number, "a brace opens a block that has no name")
+        report(
+            reading.SYNTAX,
+            number,
+            "a brace opens a block that has no name",
+            "Remove the brace and the one that closes it.",
+        )
         statement = Statement(number, ())
     stack.append(_Open(statement))
 
 
 def _close(stack: list[_Open], number: int, report: Callable[..., None]) -> None:
     if len(stack) == 1:
-        report(reading.SYNTAX, number, "a closing brace has no opening one")
+        report(reading.SYNTAX, number, "a closing brace has no opening one", "Remove this brace.")
         return
     done = stack.pop()
     opened = done.statement

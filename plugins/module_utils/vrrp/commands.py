@@ -25,10 +25,12 @@ _TYPOGRAPHIC = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")
 _SLOW = re.compile(
     r"(?:\S*/)?(?:ping6?\b.*?\s-c\s*(?P<pings>\d{1,6})|sleep\s+(?P<sleep>\d{1,6}))\b"
 )
+_SHELL_SCRIPT = re.compile(rf"(?:\S*/)?(?:{'|'.join(sorted(_SHELLS))})\s+-c\s+(?P<script>.*)\Z")
 # Words that only a shell understands.
 _NO_PROGRAM = frozenset(
     ("!", "[[", "((", "if", "for", "while", "exit", "source", ".", "cd", "exec")
 )
+_LACKING = "wants arguments"
 # Programs that fail when they are given operators as arguments, or no argument at all.
 _TESTS = frozenset(("[", "test"))
 _STRICT = _TESTS | {"killall"}
@@ -71,7 +73,7 @@ def fault_of(command: str) -> Fault | None:
     if program in _SHELLS:
         return _fault_of_shell(program, words[1:])
     if len(words) == 1 and program in _WANT_ARGUMENTS:
-        return Fault(program, "wants arguments", Effect.FAILS)
+        return Fault(program, _LACKING, Effect.FAILS)
     operators = [word for word in words[1:] if _OPERATOR.match(word)]
     if not operators:
         return None
@@ -91,6 +93,30 @@ def _fault_of_first_word(word: str) -> Fault | None:
     if _OPERATOR.match(word):
         return Fault(word, "is for a shell, but no shell reads it", Effect.FAILS)
     return None
+
+
+def mended(command: str) -> str:
+    """The command in a shell, or in plain quotes; empty where that does not mend it."""
+    if lacks_arguments(command):
+        return ""
+    plain = command.strip("".join(_TYPOGRAPHIC))
+    for candidate in (plain, _in_shell(plain)):
+        if candidate != command and '"' not in candidate and fault_of(candidate) is None:
+            return candidate
+    return ""
+
+
+def lacks_arguments(command: str) -> bool:
+    """Whether the program stands alone and fails without arguments."""
+    fault = fault_of(command)
+    return fault is not None and fault.problem == _LACKING
+
+
+def _in_shell(command: str) -> str:
+    found = _SHELL_SCRIPT.match(command)
+    script = found["script"].strip("'") if found else command
+    shell = "/bin/bash" if "/dev/tcp/" in script else "/bin/sh"
+    return command if "'" in script else f"{shell} -c '{script}'"
 
 
 def least_seconds(command: str) -> int:

@@ -251,6 +251,21 @@ def names_of(members: Iterable[NodeInstance]) -> str:
     return listed([member.node.name for member in members])
 
 
+def placed(members: Iterable[NodeInstance]) -> str:
+    """Their instances with the nodes: VI_1 on lb1 and lb2."""
+    nodes: dict[str, list[str]] = {}
+    for member in members:
+        nodes.setdefault(member.instance.name, []).append(member.node.name)
+    return listed([f"{name} on {listed(on)}" for name, on in nodes.items()])
+
+
+def entry_of(track: Track) -> str:
+    """The track as a line of its block."""
+    default = 1 if track.kind is CheckKind.FILE else 0
+    weight = f" weight {track.weight}" if track.weight != default or track.reverse else ""
+    return track.check + weight + (" reverse" if track.reverse else "")
+
+
 def place_of(track: Track) -> str:
     """The keyword under which a track's line is known."""
     return f"{track.kind.value} {track.check}"

@@ -74,6 +74,33 @@ def source_address(node: Node, instance: Instance) -> str:
     return plain_address(instance.unicast_src_ip or node.address)
 
 
+def source_is_foreign(node: Node, instance: Instance) -> bool:
+    """Whether unicast_src_ip is surely no address of the node.
+
+    One told address says this of its own network only: the node may have others elsewhere.
+    """
+    source = instance.unicast_src_ip
+    # Multicast adverts go out from any address.
+    if not source or not instance.unicast_peer:
+        return False
+    if node.addresses:
+        return plain_address(source) not in map(plain_address, node.addresses)
+    told = plain_address(node.address)
+    return bool(told) and told != plain_address(source) and _in_one_network(instance, source, told)
+
+
+def _in_one_network(instance: Instance, source: str, told: str) -> bool:
+    """Whether both addresses are in the network of a virtual address."""
+    for written in instance.virtual_ipaddress:
+        try:
+            network = ipaddress.ip_interface(written.split()[0]).network
+            if ipaddress.ip_address(source) in network and ipaddress.ip_address(told) in network:
+                return True
+        except ValueError:
+            continue
+    return False
+
+
 def family_of(instance: Instance) -> int:
     """4 or 6: that of the first address that the adverts carry or that they go to. Excluded
     addresses do not decide (``alloc_vrrp_evip`` of keepalived leaves the family alone)."""
@@ -155,9 +182,14 @@ class Receiver:
 
 def receiver_of(node: Node, instance: Instance) -> Receiver:
     """The instance as one that listens."""
+    source = source_address(node, instance)
+    # The socket is bound to the source: what comes for another address is not read.
+    reached = (
+        {source} if source_is_foreign(node, instance) else {plain_address(node.address), source}
+    )
     return Receiver(
         own=content_of(instance),
-        addresses=frozenset({plain_address(node.address), source_address(node, instance)} - {""}),
+        addresses=frozenset(reached - {""}),
         minds_vips=node.keepalived_version < versions.VIP_LIST_ONLY_LOGGED_SINCE,
     )
 

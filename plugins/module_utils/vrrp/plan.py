@@ -219,5 +219,5 @@ def _short_adverts(request: Request, ranks: Ranks, advert: float, naming: Naming
         Severity.WARNING,
         f"Adverts are {advert:g} s apart: a CPU that stalls for {3 * advert:g} s looks like a "
         "lost node, and the address moves without need.",
-        f"Write {' and '.join(wanted)}, or measure how long your hosts stall.",
+        f"Write {' and '.join(wanted)} (or measure how long your hosts stall).",
     )

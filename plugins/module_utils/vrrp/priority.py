@@ -31,7 +31,7 @@ Result = Union[bool, int, None]
 """What a check says: True or False (script, process, interface), the number in the file (file),
 or None for a script whose first run has not ended."""
 
-_KIND_SINCE = {
+KIND_SINCE = {
     CheckKind.PROCESS: versions.TRACK_PROCESS_SINCE,
     CheckKind.FILE: versions.TRACK_FILE_SINCE,
 }
@@ -190,7 +190,7 @@ def _usable(node: Node, tracks: tuple[Track, ...]) -> tuple[Track, ...]:
         tuple(
             _as_read(node, track)
             for track in tracks
-            if node.keepalived_version >= _KIND_SINCE.get(track.kind, (0,))
+            if node.keepalived_version >= KIND_SINCE.get(track.kind, (0,))
             # An interface needs no block of its own to be tracked.
             and (track.kind is CheckKind.INTERFACE or (track.kind, track.check) in defined)
         )

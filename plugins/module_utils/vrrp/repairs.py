@@ -52,6 +52,41 @@ def offers(cluster: Cluster) -> tuple[Repair, ...]:
     return tuple(found.values())
 
 
+def unweighted(cluster: Cluster) -> Iterator[Repair]:
+    """No weights at all, whatever else is wrong."""
+    return _unweighted(cluster)
+
+
+def within_bounds(cluster: Cluster) -> tuple[Repair, ...]:
+    """Priorities whose sums are cut off nowhere, if that cures the cluster."""
+    wanted = _holder(cluster)
+    return tuple(one for one in _shifted(cluster) if _is_sound(one.cluster, wanted))
+
+
+def ranked(cluster: Cluster) -> Repair | None:
+    """Priorities one below the other, if that is all that the cluster needs."""
+    wanted = _holder(cluster)
+    return next((one for one in _closer(cluster) if _is_sound(one.cluster, wanted)), None)
+
+
+def disowned(cluster: Cluster, name: str) -> Repair | None:
+    """The highest priority of a node that is no address owner's, if one does."""
+    wanted = _holder(cluster)
+    rest = [priority.base_priority(n.instances[0]) for n in cluster.nodes if n.name != name]
+    for value in sorted({priority.HIGHEST, min(max(rest, default=0) + 1, priority.HIGHEST)})[::-1]:
+        changed = _with_priority(cluster, name, value)
+        if _is_sound(changed, wanted):
+            return Repair(f"set the priority of {name} to {value}", changed)
+    return None
+
+
+def _with_priority(cluster: Cluster, name: str, value: int) -> Cluster:
+    return _instances(
+        cluster,
+        lambda node, one: replace(one, priority=value) if node.name == name else one,
+    )
+
+
 def _holder(cluster: Cluster) -> object:
     outcomes = explore(cluster).outcomes
     return next((outcome.holders for outcome in outcomes if not outcome.failures), None)
@@ -184,10 +219,7 @@ def _raised(cluster: Cluster, node: Node, most: int) -> Iterator[Repair]:
     """The lowest priority of one node, up to ``most``, that does."""
 
     def changed(value: int) -> Cluster:
-        return _instances(
-            cluster,
-            lambda one, instance: replace(instance, priority=value) if one is node else instance,
-        )
+        return _with_priority(cluster, node.name, value)
 
     least = priority.base_priority(node.instances[0]) + 1
     wanted = _holder(cluster)

@@ -9,15 +9,18 @@ The conditions are those of ``vrrp_complete_init`` in keepalived's ``vrrp.c``, v
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from dataclasses import replace
 from typing import Iterator
 
 from . import priority
-from .hearing import family_of, plain_address
+from .hearing import family_of, plain_address, source_is_foreign
 from .model import Cluster, Instance, Node
-from .versions import STRICT_UNICAST_RUNS_SINCE, STRICT_UNICAST_RUNS_UNTIL
+from .versions import (
+    FOREIGN_SOURCE_RUNS_SINCE,
+    STRICT_UNICAST_RUNS_SINCE,
+    STRICT_UNICAST_RUNS_UNTIL,
+)
 
 
 def has_router_id(instance: Instance) -> bool:
@@ -77,34 +80,9 @@ def is_refused(node: Node) -> bool:
     )
 
 
-def source_is_foreign(node: Node, instance: Instance) -> bool:
-    """Whether unicast_src_ip is surely no address of the node: the instance never leaves FAULT.
-
-    One told address says this of its own network only: the node may have others elsewhere.
-    """
-    source = instance.unicast_src_ip
-    # Multicast adverts go out from any address.
-    if not source or not instance.unicast_peer:
-        return False
-    if node.addresses:
-        return plain_address(source) not in map(plain_address, node.addresses)
-    told = plain_address(node.address)
-    return bool(told) and told != plain_address(source) and _in_one_network(instance, source, told)
-
-
-def _in_one_network(instance: Instance, source: str, told: str) -> bool:
-    """Whether both addresses are in the network of a virtual address."""
-    for written in instance.virtual_ipaddress:
-        try:
-            network = ipaddress.ip_interface(written.split()[0]).network
-            if ipaddress.ip_address(source) in network and ipaddress.ip_address(told) in network:
-                return True
-        except ValueError:
-            continue
-    return False
-
-
 def _stays_in_fault(node: Node, instance: Instance) -> bool:
+    if node.keepalived_version >= FOREIGN_SOURCE_RUNS_SINCE:
+        return False
     group = priority.sync_group_of(node, instance)
     together = [one for one in node.instances if group and one.name in group.members]
     return any(source_is_foreign(node, one) for one in together or [instance])
@@ -135,7 +113,7 @@ def running(cluster: Cluster) -> Cluster:
 
 def borrowed_sources(cluster: Cluster) -> frozenset[tuple[str, str | None]]:
     """Nodes with a unicast_src_ip that a node before them has too: only one can have the address,
-    and nobody told which. On the others the instance stays in FAULT."""
+    and nobody told which. On the others the instance stays in FAULT, up to keepalived 2.3.2."""
     first_with: dict[str, str] = {}
     for node in cluster.nodes:
         for instance in node.instances:
@@ -145,7 +123,8 @@ def borrowed_sources(cluster: Cluster) -> frozenset[tuple[str, str | None]]:
         (node.name, instance.unicast_src_ip)
         for node in cluster.nodes
         for instance in node.instances
-        if instance.unicast_src_ip
+        if node.keepalived_version < FOREIGN_SOURCE_RUNS_SINCE
+        and instance.unicast_src_ip
         and instance.unicast_peer
         and first_with.get(instance.unicast_src_ip, node.name) != node.name
     )

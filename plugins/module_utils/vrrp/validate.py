@@ -12,7 +12,7 @@ numbers, what to change. A property finding names the causes found in the same v
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterable, Iterator, Sequence
 
 from ..readers import SettingError
@@ -20,7 +20,7 @@ from .estate import Estate, Lines
 from .explore import Outcome, explore
 from .findings import Finding, Severity
 from .model import Cluster
-from .rules import agreement, checks, reading
+from .rules import agreement, checks, reading, unicast
 from .rules import running as running_rules
 from .rules.catalogue import CATALOGUE, JUDGES
 from .rules.properties import broken_properties
@@ -156,6 +156,12 @@ _EXPLAINED_BY = {
     checks.SCRIPT_UNDEFINED.id: (reading.SCRIPT_ORDER.id, reading.SCRIPT_MISSING_COMMAND.id),
     agreement.AUTH_PASS_MISSING.id: (reading.VALUE_MISSING.id,),
 }
+# What nobody can say while the text of a node is not known.
+_UNKNOWN_OF_A_TEMPLATE = (
+    agreement.NO_INSTANCE.id,
+    agreement.SINGLE_NODE.id,
+    unicast.UNICAST_UNKNOWN_PEER.id,
+)
 # Found by reading where it is no number, and by the rules for the number taken instead.
 _SAID_ONCE_A_LINE = (running_rules.VRID_RANGE.id,)
 
@@ -164,16 +170,18 @@ def _without_echoes(found: Sequence[Finding]) -> Iterator[Finding]:
     """What a finding of reading explains on the same line is not said again by a rule."""
     said = {(item.node, item.line, item.id) for item in found}
     templates = {item.node for item in found if item.id == reading.TEMPLATE_UNRENDERED.id}
-    told = set()
+    told: dict[tuple[object, ...], Finding] = {}
     for item in found:
         place = (item.node, item.line)
         reasons = _EXPLAINED_BY.get(item.id, ())
-        if item.node in templates and item.id == agreement.NO_INSTANCE.id:
+        if templates and item.id in _UNKNOWN_OF_A_TEMPLATE:
             continue
-        once = item.id in _SAID_ONCE_A_LINE and (*place, item.id) in told
-        if not once and not any((*place, reason) in said for reason in reasons):
-            told.add((*place, item.id))
-            yield item
+        if any((*place, reason) in said for reason in reasons):
+            continue
+        key = (*place, item.id) if item.id in _SAID_ONCE_A_LINE else (item,)
+        # The rules know what the other nodes have.
+        told[key] = replace(told[key], fix=item.fix) if key in told else item
+    yield from told.values()
 
 
 def _ordered(found: Iterable[Finding]) -> tuple[Finding, ...]:

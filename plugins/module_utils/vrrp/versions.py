@@ -45,6 +45,8 @@ LINKED_PATHS_REFUSED_SINCE = (2, 3, 0)
 FRACTIONS_SINCE = (2, 3, 2)
 #: An advert with another list of addresses is logged and no longer rejected.
 VIP_LIST_ONLY_LOGGED_SINCE = (2, 3, 3)
+#: A source address that the node does not have is no fault any more.
+FOREIGN_SOURCE_RUNS_SINCE = (2, 3, 3)
 #: Signed adverts.
 AUTH_HMAC_SINCE = (2, 4, 0)
 

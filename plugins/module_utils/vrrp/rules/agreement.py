@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable
-from typing import Iterator, Mapping, Sequence
+from typing import Iterable, Iterator, Mapping, Sequence
 
 from .. import priority
 from ..estate import (
@@ -19,6 +19,8 @@ from ..estate import (
     first_differing,
     first_value,
     names_of,
+    others,
+    placed,
     values_said,
 )
 from ..findings import Finding, Rule, Severity
@@ -47,7 +49,7 @@ def auth_pass_length(estate: Estate) -> Iterator[Finding]:
                 AUTH_PASS_LENGTH,
                 f"auth_pass has {len(authentication.auth_pass)} characters on {member}; only the "
                 "first 8 count",
-                "",
+                f"Cut auth_pass to its first 8 characters on {member}.",
                 "auth_pass",
             )
 
@@ -70,7 +72,8 @@ def auth_pass_missing(estate: Estate) -> Iterator[Finding]:
             yield member.finding(
                 AUTH_PASS_MISSING,
                 f"authentication without an auth_pass on {member}",
-                "",
+                f"Remove the authentication block on {member} (or write the same auth_pass on all "
+                "nodes).",
                 "auth_pass",
                 "auth_type",
             )
@@ -95,7 +98,8 @@ def auth_with_v3(estate: Estate) -> Iterator[Finding]:
             yield member.finding(
                 AUTH_WITH_V3,
                 f"{mode} has no authentication: it is ignored on {member}",
-                "",
+                f"Remove the authentication block on {member} (and let a firewall restrict VRRP to "
+                "the peers).",
                 "authentication",
                 "auth_type",
             )
@@ -121,10 +125,13 @@ def auth_mismatch(estate: Estate) -> Iterator[Finding]:
             router, lambda m: (authentication_in_force(m.instance) or ("none", ""))[0]
         )
         said = f"auth_type is {values_said(types)}" if types else "the auth_pass differs"
+        having = [member for value, members in found.items() if value for member in members]
+        first = having[0]
         yield first_differing(found).finding(
             AUTH_MISMATCH,
             f"{said} ({names_of(router)}): they ignore each other, and each becomes master",
-            "",
+            f"Write the authentication block of {first} on {names_of(others(router, first))} too, "
+            f"or remove the authentication block on {names_of(having)}.",
             "auth_pass",
             "authentication",
         )
@@ -164,8 +171,8 @@ def _one_hmac(router: Router, signing: Sequence[NodeInstance]) -> str:
     alternatives = [f"remove auth_hmac on {names_of(signing)}"]
     if all(member.node.keepalived_version >= AUTH_HMAC_SINCE for member in router):
         first = signing[0]
-        others = names_of([member for member in router if member is not first])
-        alternatives.insert(0, f"write the auth_hmac block of {first} on {others} too")
+        rest = names_of(others(router, first))
+        alternatives.insert(0, f"write the auth_hmac block of {first} on {rest} too")
     return sentence(", or ".join(alternatives))
 
 
@@ -213,11 +220,13 @@ def version_mismatch(estate: Estate) -> Iterator[Finding]:
     for router in estate.routers:
         found = differing(router, lambda member: member.instance.version)
         if found:
+            # Version 3 wants an address in each instance.
+            able = all(member.instance.virtual_ipaddress for member in router)
             yield first_differing(found).finding(
                 VERSION_MISMATCH,
                 f"VRRP version {values_said(found)}: they ignore each other, and each becomes "
                 "master",
-                f"Use version {max(map(str, found))} on {names_of(router)}.",
+                f"Use version {3 if able else 2} on {names_of(router)}.",
                 "version",
             )
 
@@ -275,7 +284,8 @@ def vrid_mismatch(estate: Estate) -> Iterator[Finding]:
     for address, carriers in estate.carriers.items():
         members = [member for member in carriers if member.runs]
         found = differing(members, lambda member: member.instance.virtual_router_id)
-        if not found or len({member.node.name for member in members}) < 2:
+        # Twice on one node is what vip-duplicate says.
+        if not found or len({member.node.name for member in members}) < len(members):
             continue
         key = tuple((member.node.name, member.instance.name) for member in members)
         if key in done:
@@ -285,9 +295,21 @@ def vrid_mismatch(estate: Estate) -> Iterator[Finding]:
             VRID_MISMATCH,
             f"{address} has virtual_router_id {values_said(found)}: they do not know of each "
             "other, and each becomes master",
-            f"Use virtual_router_id {first_value(found)} on {names_of(members)}.",
+            f"Use virtual_router_id {_fitting(members, found)} for {placed(members)}.",
             "virtual_router_id",
         )
+
+
+def _fitting(members: Sequence[NodeInstance], found: Iterable[Hashable]) -> Hashable:
+    """The first of these router ids that no other instance of the nodes has."""
+    taken = {
+        one.virtual_router_id
+        for member in members
+        for one in member.node.instances
+        if one is not member.instance
+    }
+    free = (vrid for vrid in range(1, 256) if vrid not in taken)
+    return next((vrid for vrid in found if vrid not in taken), next(free, 255))
 
 
 VIP_MISMATCH = Rule(
@@ -308,30 +330,31 @@ def vip_mismatch(estate: Estate) -> Iterator[Finding]:
         for keyword in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
             found = differing(
                 router,
-                lambda member, keyword=keyword: tuple(  # type: ignore[misc]
-                    sorted(map(plain_address, getattr(member.instance, keyword)))
-                ),
+                lambda member, keyword=keyword: tuple(_plain(member, keyword)),  # type: ignore[misc]
             )
             if found:
                 yield _vip_mismatch(router, keyword, found)
 
 
-def found_more(found: Mapping[Hashable, list[NodeInstance]]) -> list[NodeInstance]:
-    """The members with the longest list."""
-    return found[max(found, key=len)]  # type: ignore[arg-type]
-
-
 def _vip_mismatch(
     router: Router, keyword: str, found: Mapping[Hashable, list[NodeInstance]]
 ) -> Finding:
-    everything = sorted({address for value in found for address in value})  # type: ignore[attr-defined]
-    missing = [
-        f"{address} is missing on {names_of(members)}"
-        for address in everything
-        for members in [[m for value, ms in found.items() for m in ms if address not in value]]  # type: ignore[operator]
-        if members
-    ]
-    missing = missing or [f"an address is written more often on {names_of(found_more(found))}"]
+    written = {
+        plain_address(address): address.split()[0]
+        for member in router
+        for address in getattr(member.instance, keyword)
+    }
+    lists = [(member, _plain(member, keyword)) for member in router]
+    said, fixes = [], []
+    for address in sorted(written):
+        lacking = [member for member, listed_here in lists if address not in listed_here]
+        twice = [member for member, listed_here in lists if listed_here.count(address) > 1]
+        if lacking:
+            said.append(f"{address} is missing on {names_of(lacking)}")
+            fixes.append(f"Add {written[address]} to {keyword} on {names_of(lacking)}.")
+        if twice and len(twice) < len(router):
+            said.append(f"{address} is written twice on {names_of(twice)}")
+            fixes.append(f"Write {address} once in {keyword} on {names_of(twice)}.")
     rejects = keyword == "virtual_ipaddress" and any(
         member.node.keepalived_version < VIP_LIST_ONLY_LOGGED_SINCE for member in router
     )
@@ -341,11 +364,12 @@ def _vip_mismatch(
         else "it is gone while that node is master"
     )
     return first_differing(found).finding(
-        VIP_MISMATCH,
-        f"{keyword}: {listed(missing)}; {harm}",
-        f"Write {listed(everything)} in {keyword} on {names_of(router)}.",
-        keyword,
+        VIP_MISMATCH, f"{keyword}: {listed(said)}; {harm}", " ".join(fixes), keyword
     )
+
+
+def _plain(member: NodeInstance, keyword: str) -> list[str]:
+    return sorted(map(plain_address, getattr(member.instance, keyword)))
 
 
 VIP_DUPLICATE = Rule(
@@ -371,21 +395,32 @@ def vip_duplicate(estate: Estate) -> Iterator[Finding]:
                 yield mine[1].finding(
                     VIP_DUPLICATE,
                     f"{address} is in {names} on {mine[1]}: each can hold it on another node",
-                    f"Remove {address} from {mine[1].instance.name}.",
+                    _carried_once(address, mine[1], members),
                     "virtual_ipaddress",
                 )
     for member in estate.members:
-        instance = member.instance
-        written = [*map(plain_address, instance.virtual_ipaddress)]
-        written += map(plain_address, instance.virtual_ipaddress_excluded)
-        for address in sorted({address for address in written if written.count(address) > 1}):
+        for address in _written_twice(member):
+            again = (one for one in estate.alike(member) if address in _written_twice(one))
             yield member.finding(
                 VIP_DUPLICATE,
-                f"{address} is written twice in {instance.name} on {member}",
-                f"Remove one {address}.",
+                f"{address} is written twice in {member.instance.name} on {member}",
+                f"Write {address} once in {placed([member, *again])}.",
                 "virtual_ipaddress",
                 severity=Severity.WARNING,
             )
+
+
+def _carried_once(address: str, second: NodeInstance, members: Sequence[NodeInstance]) -> str:
+    """The second instance without the address, or not at all, wherever it has it."""
+    same = [one for one in members if one.instance.name == second.instance.name]
+    if all(set(addresses_of(one.instance)) == {address} for one in same):
+        return f"Remove vrrp_instance {placed(same)}."
+    return f"Remove {address} from {placed(same)}."
+
+
+def _written_twice(member: NodeInstance) -> list[str]:
+    written = [*_plain(member, "virtual_ipaddress"), *_plain(member, "virtual_ipaddress_excluded")]
+    return sorted({address for address in written if written.count(address) > 1})
 
 
 VIP_IS_OWN_ADDRESS = Rule(
@@ -409,7 +444,8 @@ def vip_is_own_address(estate: Estate) -> Iterator[Finding]:
             yield first.finding(
                 VIP_IS_OWN_ADDRESS,
                 f"{address} is the own address of {owner}",
-                f"Use a virtual address that no node has, or correct the address of {owner}.",
+                f"Write another address, which no node has, instead of {address} on "
+                f"{names_of(members)}.",
                 "virtual_ipaddress",
             )
 
@@ -428,13 +464,18 @@ def no_instance(estate: Estate) -> Iterator[Finding]:
     """A node on which there is nothing to judge."""
     for node in estate.cluster.nodes:
         if not node.instances:
-            yield NO_INSTANCE.finding(f"{node.name} has no vrrp_instance", node=node.name)
+            yield NO_INSTANCE.finding(
+                f"{node.name} has no vrrp_instance",
+                f"Leave {node.name} out (or give the file that its daemon really reads).",
+                node=node.name,
+            )
 
 
 SINGLE_NODE = Rule(
     "single-node",
     Severity.WARNING,
-    harm="Only one node has this instance: nothing can take its address over.",
+    harm="Only one node has this instance: nothing can take its address over. Where the file of "
+    "one node only was given this is information: the rest was judged.",
     example="lb1: vrrp_instance VI_1 { ... }\nlb2: nothing",
     fix="Configure the instance on a second node.",
 )
@@ -446,10 +487,23 @@ def single_node(estate: Estate) -> Iterator[Finding]:
         addresses = [a for member in router for a in addresses_of(member.instance)]
         nodes = {member.node.name for address in addresses for member in estate.carriers[address]}
         if len(nodes | {member.node.name for member in router}) == 1:
-            member = router[0]
-            yield member.finding(
-                SINGLE_NODE, f"only {member} has {member.instance.name}: nothing can take over"
-            )
+            yield _single_node(estate, router[0])
+
+
+def _single_node(estate: Estate, member: NodeInstance) -> Finding:
+    rest = [node.name for node in estate.cluster.nodes if node is not member.node]
+    if not rest:
+        return member.finding(
+            SINGLE_NODE,
+            f"only {member} was given: whether another node takes over was not judged",
+            "Give the files of the other nodes too.",
+            severity=Severity.INFO,
+        )
+    return member.finding(
+        SINGLE_NODE,
+        f"only {member} has {member.instance.name}: nothing can take over",
+        f"Configure {member.instance.name} of {member} on {rest[0]} too, with a lower priority.",
+    )
 
 
 SYNC_GROUP_MISMATCH = Rule(
@@ -486,8 +540,8 @@ def sync_group_mismatch(estate: Estate) -> Iterator[Finding]:
                     SYNC_GROUP_MISMATCH,
                     f"{names} are in sync group {group.name} on {node.name}, and not in one group "
                     f"on {members[0]}: there one can move without the others",
-                    f"Put {names} into one sync group on {members[0]} too, or into none on every "
-                    "node.",
+                    f"Put {names} into one sync group on {members[0]} too, or take {names} out of "
+                    "their sync groups on all nodes.",
                 )
 
 
@@ -518,6 +572,8 @@ def sync_group_member_unknown(estate: Estate) -> Iterator[Finding]:
                 yield SYNC_GROUP_MEMBER_UNKNOWN.finding(
                     f"{listed(unknown)} in sync group {group.name} {verb} of {node.name}; the "
                     "daemon leaves it out",
+                    f"Remove {listed(unknown)} from {group.name} on {node.name} (or correct the "
+                    "name).",
                     node=node.name,
                     instance=group.name,
                     line=estate.line(node, (group.name, "group"), ("vrrp_sync_group", group.name)),

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import collections
+import difflib
 import itertools
 from dataclasses import replace
 from typing import Iterator, Sequence
 
 from .. import commands, priority, versions
-from ..estate import Estate, Judge, is_defined, names_of, place_of
+from ..estate import Estate, Judge, NodeInstance, entry_of, is_defined, names_of, place_of
 from ..findings import OUTRANKED, Finding, Rule, Severity
-from ..model import Check, CheckKind, Node
+from ..model import Check, CheckKind, Node, Track
 from ..pairs import NO_FAILOVER
-from ..words import dotted, listed
+from ..words import dotted, listed, sentence
 
 SCRIPT_UNDEFINED = Rule(
     "script-undefined",
@@ -39,9 +40,18 @@ def script_undefined(estate: Estate) -> Iterator[Finding]:
                     SCRIPT_UNDEFINED,
                     f"{member} tracks {track.check}, which is not defined there ({known}); the "
                     "daemon ignores it, and its failure moves nothing",
-                    f"Define {track.check} above {member.instance.name} on {member}.",
+                    _defined_or_near(member, track, defined),
                     place_of(track),
                 )
+
+
+def _defined_or_near(member: NodeInstance, track: Track, defined: Sequence[str]) -> str:
+    """The name that was probably meant, unless it is tracked too."""
+    tracked = {other.check for other in member.written}
+    near = [n for n in difflib.get_close_matches(track.check, defined, 1, 0.7) if n not in tracked]
+    define = f"define {track.check} above {member.instance.name} on {member}"
+    correct = [f"write {name} instead of {track.check} on {member}" for name in near]
+    return sentence(", or ".join((*correct, define)))
 
 
 TRACK_UNSUPPORTED = Rule(
@@ -58,7 +68,7 @@ TRACK_UNSUPPORTED = Rule(
 def track_unsupported(estate: Estate) -> Iterator[Finding]:
     """A kind of check that the version does not know."""
     for member in estate.members:
-        newest = replace(member.node, keepalived_version=(99,))
+        newest = replace(member.node, keepalived_version=versions.NEWEST)
         known = {(t.kind, t.check) for t in priority.counting_tracks(newest, member.instance)}
         for track in member.unused():
             if (track.kind, track.check) in known:
@@ -67,7 +77,8 @@ def track_unsupported(estate: Estate) -> Iterator[Finding]:
                     f"keepalived {dotted(member.node.keepalived_version)} on {member} does not "
                     f"know {track.kind.value}: {track.check} is ignored, and its failure moves "
                     "nothing",
-                    "",
+                    f"Update keepalived to {dotted(priority.KIND_SINCE[track.kind])} or later on "
+                    f"{member} (or track a vrrp_script).",
                     place_of(track),
                 )
 
@@ -97,8 +108,22 @@ def no_check(estate: Estate) -> Iterator[Finding]:
                 NO_CHECK,
                 f"{names_of(idle)} {_verb(idle, 'tracks', 'track')} nothing"
                 + (f", but {names_of(busy)} {_verb(busy, 'does', 'do')}" if some else ""),
+                _tracked(busy[0].written, idle)
+                if busy
+                else "Track a vrrp_script that looks at the service, without a weight, on "
+                f"{names_of(idle)}.",
                 severity=None if some else Severity.INFO,
             )
+
+
+def _tracked(tracks: Sequence[Track], members: Sequence[NodeInstance]) -> str:
+    """These tracks on further nodes, weights as they are. Interfaces have other names there."""
+    blocks: dict[str, list[str]] = {}
+    for track in tracks:
+        if track.kind is not CheckKind.INTERFACE or len(tracks) == 1:
+            blocks.setdefault(track.kind.value, []).append(entry_of(track))
+    where = names_of(members)
+    return " ".join(f"Write {listed(e)} in {block} on {where}." for block, e in blocks.items())
 
 
 CHECK_MISMATCH = Rule(
@@ -119,11 +144,12 @@ def check_mismatch(estate: Estate) -> Iterator[Finding]:
             missing = member.checks - other.checks
             # A check that has another name on the other node is not missing there.
             if len(missing) > len(other.checks - member.checks):
-                names = listed(sorted(name for _kind, name in missing))
+                tracks = [t for t in member.written if (t.kind, t.check) in missing]
+                names = listed(sorted(track.check for track in tracks))
                 yield other.finding(
                     CHECK_MISMATCH,
                     f"{other} does not track {names}, which {member} tracks",
-                    f"Track {names} on {other} too.",
+                    _tracked(tracks, [other]),
                 )
                 break
 
@@ -148,7 +174,7 @@ def track_own_interface(estate: Estate) -> Iterator[Finding]:
                     TRACK_OWN_INTERFACE,
                     f"{track.check} is the interface of {member.instance.name} on {member}: the "
                     f"daemon ignores its weight {track.weight}, and loss of the link is a fault",
-                    "",
+                    f"Remove {track.check} from track_interface on {member}.",
                     place_of(track),
                 )
 
@@ -179,8 +205,8 @@ def script_tracked_twice(estate: Estate) -> Iterator[Finding]:
                 f"{member.instance.name} and its sync group {group.name} both track {track.check} "
                 f"on {member}: the daemon waits for two first results and counts one, so the group "
                 "stays in FAULT for ever",
-                f"Remove {track.check} from the track_script of {member.instance.name}; "
-                f"{group.name} tracks it for all its members.",
+                f"Remove {track.check} from the track_script of {member.instance.name} on {member} "
+                f"({group.name} tracks it for all its members).",
                 place_of(track),
             )
 
@@ -281,7 +307,7 @@ def script_too_slow(estate: Estate) -> Iterator[Finding]:
                 SCRIPT_TOO_SLOW,
                 f"{check.name} needs at least {needs} s and is stopped after {allowed:g} s: it "
                 "always fails",
-                f"Set interval and timeout to {needs + 1} or more, or make the command faster.",
+                f"Set interval and timeout to {needs + 1} or more (or make the command faster).",
             )
 
 
@@ -311,8 +337,25 @@ def script_shell_operators(estate: Estate) -> Iterator[Finding]:
                 SCRIPT_SHELL_OPERATORS,
                 f"in the command of {check.name} {fault.word!r} {fault.problem}: "
                 f"{fault.effect.value}",
+                _mended(node, check),
                 severity=Severity.WARNING if passes else None,
             )
+
+
+def _mended(node: Node, check: Check) -> str:
+    """The command as the daemon can run it."""
+    if commands.lacks_arguments(check.command):
+        return (
+            f"Write the arguments of {check.command} in the same quotes in vrrp_script "
+            f"{check.name} on {node.name}."
+        )
+    command = commands.mended(check.command)
+    if command:
+        return f'Write script "{command}" in vrrp_script {check.name} on {node.name}.'
+    return (
+        f"Put the command of vrrp_script {check.name} on {node.name} into a file that root alone "
+        "can write, and name this file as its script."
+    )
 
 
 SCRIPT_NO_PROGRAM = Rule(
@@ -338,7 +381,7 @@ def script_no_program(estate: Estate) -> Iterator[Finding]:
                     SCRIPT_NO_PROGRAM,
                     f"{fault.word!r}, the first word of {check.name} on {member}, {fault.problem}: "
                     "the daemon drops the check, and its failure moves nothing",
-                    "",
+                    _mended(member.node, check),
                     place_of(track),
                 )
 
@@ -367,7 +410,7 @@ def script_path_linked(estate: Estate) -> Iterator[Finding]:
                 SCRIPT_PATH_LINKED,
                 f"keepalived {dotted(node.keepalived_version)} drops {check.name} where "
                 f"{program.rpartition('/')[0]} is a symbolic link, as on Debian 13",
-                f"Write /usr{program}.",
+                f'Write script "/usr{check.command}" in vrrp_script {check.name} on {node.name}.',
             )
 
 
@@ -413,6 +456,8 @@ def script_security(estate: Estate) -> Iterator[Finding]:
             where = [("", "script_user"), ("vrrp_script", scripts[0].name)]
             yield SCRIPT_SECURITY.finding(
                 message,
+                "Write enable_script_security and script_user (an unprivileged user) in "
+                f"global_defs on {node.name}.",
                 node=node.name,
                 line=estate.line(node, *where),
                 severity=Severity.ERROR if removed else None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from .. import priority, repairs, versions
 from ..estate import (
@@ -114,8 +114,10 @@ def _short_weights(router: Router) -> Iterator[_Short]:
 
 
 def _offered(router: Router) -> str:
-    """What cures the router, as a sentence; empty where nothing that was tried does."""
-    return sentence(", or ".join(repair.words for repair in repairs.offers(cluster_of(router))))
+    """What cures the router, as a sentence. Where another cause stays, what takes this one away."""
+    cluster = cluster_of(router)
+    offered = repairs.offers(cluster) or tuple(repairs.unweighted(cluster))
+    return sentence(", or ".join(repair.words for repair in offered))
 
 
 def weight_below_gap(estate: Estate) -> Iterator[Finding]:
@@ -191,10 +193,17 @@ def priority_clamped(estate: Estate) -> Iterator[Finding]:
                     PRIORITY_CLAMPED,
                     f"healthy {member} has {member.total()} and healthy {other} {other.total()}, "
                     f"but both count as {effective}",
-                    "",
+                    _unclamped(router),
                     "priority",
                 )
                 break
+
+
+def _unclamped(router: Router) -> str:
+    """Numbers that stay within the bounds, or weights that are none."""
+    cluster = cluster_of(router)
+    offered = repairs.within_bounds(cluster) or tuple(repairs.unweighted(cluster))
+    return sentence(offered[0].words if offered else "")
 
 
 EQUAL_PRIORITY = Rule(
@@ -217,17 +226,33 @@ def equal_priority(estate: Estate) -> Iterator[Finding]:
             if len({member.node.name for member in members}) < 2:
                 continue
             weighted = any(member.weighted for member in members)
-            free = [n for n in range(min(value, priority.HIGHEST), 0, -1) if n not in by_priority]
-            advice = ", ".join(f"{n} on {member}" for n, member in zip([value, *free], members))
             yield members[0].finding(
                 EQUAL_PRIORITY,
                 f"{names_of(members)} have the same priority {value}: the node that starts first, "
                 "or has the higher IP address, gets the address; whoever has it keeps it",
-                "" if weighted else f"For example {advice}, with nopreempt if it should stay put.",
+                _ranked(router, members),
                 "priority",
                 # With weights, equal priorities are the only way to be sticky.
                 severity=Severity.INFO if weighted else None,
             )
+
+
+def _ranked(router: Router, members: Sequence[NodeInstance]) -> str:
+    """A priority of its own for each node of the router, the first ones highest."""
+    repair = repairs.ranked(cluster_of(router))
+    if repair:
+        return sentence(repair.words)
+    taken = {priority.base_priority(member.instance) for member in router}
+    value = priority.base_priority(members[0].instance)
+    free = [n for n in range(min(value, priority.HIGHEST), 0, -1) if n not in taken]
+    words = [f"{n} on {member}" for n, member in zip(free, members[1:])]
+    return f"Set the priority to {listed(words)}."
+
+
+def _weights_of_others(estate: Estate, member: NodeInstance) -> bool:
+    """Whether a node that the member can take over from has weights."""
+    router = next((router for router in estate.routers if member in router), ())
+    return _weighted_elsewhere(router, member) is not None
 
 
 NOPREEMPT_CLEARED_BY_MASTER = Rule(
@@ -256,8 +281,10 @@ def nopreempt_cleared_by_master(estate: Estate) -> Iterator[Finding]:
                     NOPREEMPT_CLEARED_BY_MASTER,
                     f"state MASTER clears {option} on {member}: it takes the address back as soon "
                     "as it can",
-                    f"Write state BACKUP on {member}; who starts as master is decided by the "
-                    "priorities.",
+                    f"Remove {option} on {member}."
+                    if _weights_of_others(estate, member)
+                    else f"Write state BACKUP on {member} (who starts as master is decided by the "
+                    "priorities).",
                     option,
                 )
 
@@ -310,7 +337,12 @@ def preempt_delay_with_nopreempt(estate: Estate) -> Iterator[Finding]:
             yield member.finding(
                 PREEMPT_DELAY_WITH_NOPREEMPT,
                 f"{member} has nopreempt, so its preempt_delay is dropped",
-                "",
+                f"Remove preempt_delay on {member}"
+                + (
+                    "."
+                    if _weights_of_others(estate, member)
+                    else f", or remove nopreempt on {member}."
+                ),
                 "preempt_delay",
             )
 
@@ -333,8 +365,8 @@ def priority_range(estate: Estate) -> Iterator[Finding]:
             yield member.finding(
                 PRIORITY_RANGE,
                 f"priority {value} is not accepted; {member} runs with {priority.DEFAULT}",
-                f"Use {priority.HIGHEST if value > priority.OWNER else priority.LOWEST}, or any "
-                "other number from 1 to 254.",
+                f"Set the priority of {member} to {priority.DEFAULT} (as it counts now; any number "
+                "from 1 to 254 will do).",
                 "priority",
             )
 
@@ -359,7 +391,8 @@ def weight_range(estate: Estate) -> Iterator[Finding]:
                 yield member.finding(
                     WEIGHT_RANGE,
                     f"weight {track.weight} of {track.check} is not accepted on {member}",
-                    f"Use {nearest}, or 0 if the failed check is to be a fault.",
+                    f"Set the weight of {track.check} to {nearest} on {member} (0 would make a "
+                    "fault of a failed check).",
                     place_of(track),
                 )
 
@@ -383,16 +416,17 @@ def advert_int_range(estate: Estate) -> Iterator[Finding]:
         value = instance.advert_int
         if instance.version == 2:
             fine = 1 <= value <= 255 and value == int(value)
-            fix = "Use a whole number from 1 to 255, or version 3 on all nodes."
+            wanted = "a whole number from 1 to 255; a fraction needs version 3 on all nodes"
         else:
             fine = 0.01 <= value <= 40.95 and abs(value * 100 - round(value * 100)) < 1e-6
-            fix = "Use a number from 0.01 to 40.95 with at most two decimals."
+            wanted = "a number from 0.01 to 40.95 with at most two decimals"
         if not fine:
+            used = round(priority.advert_interval(instance), 2)
             yield member.finding(
                 ADVERT_INT_RANGE,
                 f"VRRP version {instance.version} cannot have advert_int {value:g}; {member} uses "
-                f"{priority.advert_interval(instance):g}",
-                fix,
+                f"{used:g}",
+                f"Write advert_int {used:g} on {member} ({wanted}).",
                 "advert_int",
             )
 
@@ -419,9 +453,23 @@ def address_owner_with_weight(estate: Estate) -> Iterator[Finding]:
                     ADDRESS_OWNER_WITH_WEIGHT,
                     f"{member} has priority 255, so {track.check} (weight {track.weight}) is "
                     "removed; its failure moves nothing",
-                    f"Set the priority of {member} to 254 or less.",
+                    _disowned(estate, member),
                     "priority",
                 )
+
+
+def _disowned(estate: Estate, member: NodeInstance) -> str:
+    """The highest priority below the owner's that does, else weights that are none."""
+    for router in estate.routers:
+        if member in router:
+            repair = repairs.disowned(cluster_of(router), member.node.name)
+            return sentence(repair.words) if repair else _unweighted_on(member)
+    return f"Set the priority of {member} to {priority.HIGHEST}."
+
+
+def _unweighted_on(member: NodeInstance) -> str:
+    names = listed([track.check for track in member.written if track.weight])
+    return f"Set the weight of {names} to 0 on {member} (a failed check is then a fault)."
 
 
 ADDRESS_OWNER_WITH_NOPREEMPT = Rule(
@@ -440,7 +488,7 @@ def address_owner_with_nopreempt(estate: Estate) -> Iterator[Finding]:
             yield member.finding(
                 ADDRESS_OWNER_WITH_NOPREEMPT,
                 f"at priority 255 {member} always takes the address; nopreempt is dropped",
-                "",
+                f"Remove nopreempt on {member}.",
                 "nopreempt",
             )
 
@@ -469,8 +517,8 @@ def weighted_script_in_sync_group(estate: Estate) -> Iterator[Finding]:
                     WEIGHTED_SCRIPT_IN_SYNC_GROUP,
                     f"{member.instance.name} is in sync group {group.name}, so {track.check} "
                     f"(weight {track.weight}) is removed on {member}; its failure moves nothing",
-                    f"Set the weight of {track.check} to 0, or take {member.instance.name} out of "
-                    f"{group.name}.",
+                    f"Set the weight of {track.check} to 0 on {member} (a failed check is then a "
+                    "fault).",
                     place_of(track),
                 )
 
@@ -495,7 +543,8 @@ def positive_file_weight(estate: Estate) -> Iterator[Finding]:
                     POSITIVE_FILE_WEIGHT,
                     f"a 1 in the file of {track.check} adds {track.weight * sign} to the priority "
                     f"of {member}",
-                    f"If 1 means failure, write weight 0, or weight {-track.weight}.",
+                    f"If a 1 means failure, set the weight of {track.check} to 0 on "
+                    f"{names_of([member, *estate.alike(member)])}.",
                     place_of(track),
                 )
 

@@ -11,6 +11,7 @@ from .. import pairs
 from ..estate import Estate, NodeInstance
 from ..explore import Discovery, Exploration
 from ..findings import Finding, Rule, Severity
+from ..priority import HIGHEST, is_owner
 from ..words import listed
 
 NO_FAILOVER = Rule(
@@ -39,7 +40,7 @@ NEEDLESS_MOVE = Rule(
     harm="The address leaves a healthy node for another one: one more interruption, usually "
     "when a preferred node comes back.",
     example="lb1: priority 100\nlb2: priority 90\n# no nopreempt",
-    fix="Where that is not wanted: state BACKUP, nopreempt and weight 0 on all nodes.",
+    fix="Where that is not wanted, write state BACKUP, nopreempt and weight 0 on all nodes.",
 )
 
 SEARCH_INCOMPLETE = Rule(
@@ -86,9 +87,34 @@ def broken_properties(
         fixes = dict.fromkeys(f.fix for f in explained)
         yield _property(estate, discovery, said, " ".join(fixes) or _UNEXPLAINED)
     for discovery in exploration.needless_moves:
-        yield _property(estate, discovery, f"{discovery.trace.words[-1]}.", "")
+        concerned = _concerned(estate, discovery, causes)
+        silent = [cause for cause in concerned if breaks[cause.id] == pairs.NO_FAILOVER]
+        fix = _staying(estate, discovery, silent)
+        yield _property(estate, discovery, f"{discovery.trace.words[-1]}.", fix)
     if not exploration.proven:
-        yield SEARCH_INCOMPLETE.finding("not every state of this cluster could be looked at")
+        yield SEARCH_INCOMPLETE.finding(
+            "not every state of this cluster could be looked at", _simpler(estate)
+        )
+
+
+def _staying(estate: Estate, discovery: Discovery, errors: Sequence[Finding]) -> str:
+    """What keeps the address where it is: nopreempt, which an address owner does not know, and on
+    which checks that say nothing would do harm."""
+    carriers = [m for address in discovery.addresses for m in estate.carriers[address]]
+    owners = dict.fromkeys(str(member) for member in carriers if is_owner(member.instance))
+    lower = [f"Set the priority of {name} to {HIGHEST}." for name in owners]
+    return " ".join((*dict.fromkeys(error.fix for error in errors), *lower, NEEDLESS_MOVE.fix))
+
+
+def _simpler(estate: Estate) -> str:
+    """Sync groups are what entangles; without any, what the search has to try."""
+    grouped = [node.name for node in estate.cluster.nodes if node.sync_groups]
+    if grouped:
+        return (
+            f"Remove the sync groups on {listed(grouped)} (or put the same instances into the same "
+            "group on every node)."
+        )
+    return "Set the weight to 0 on all nodes (fewer states are left)."
 
 
 def _property(estate: Estate, discovery: Discovery, message: str, fix: str) -> Finding:

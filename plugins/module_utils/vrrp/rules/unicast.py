@@ -5,13 +5,24 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Iterable, Iterator, Sequence
 
-from ..estate import Estate, Judge, differing, first_differing, names_of, others, values_said
+from ..estate import (
+    Estate,
+    Judge,
+    NodeInstance,
+    Router,
+    differing,
+    first_differing,
+    names_of,
+    others,
+    values_said,
+)
 from ..findings import Finding, Rule, Severity
-from ..hearing import plain_address
+from ..hearing import plain_address, source_is_foreign
 from ..pairs import DUAL_MASTER
-from ..words import listed
+from ..versions import MCAST_DST_IP_SINCE
+from ..words import listed, sentence
 
 UNICAST_NO_PEERS = Rule(
     "unicast-no-peers",
@@ -31,14 +42,41 @@ def unicast_no_peers(estate: Estate) -> Iterator[Finding]:
             instance = member.instance
             meant = instance.unicast_peer is not None or instance.unicast_src_ip is not None
             if meant and not instance.unicast_peer:
-                peers = [other.source for other in others(router, member) if other.source]
                 yield member.finding(
                     UNICAST_NO_PEERS,
                     f"{member} has no unicast peer, so it falls back to multicast",
-                    f"Write unicast_peer {{ {' '.join(peers)} }} on {member}." if peers else "",
+                    _one_way(router, member),
                     "unicast_peer",
                     "unicast_src_ip",
                 )
+
+
+def _means_unicast(member: NodeInstance) -> bool:
+    instance = member.instance
+    return instance.unicast_peer is not None or instance.unicast_src_ip is not None
+
+
+def _one_way(router: Router, member: NodeInstance) -> str:
+    """Unicast for all where the others mean it too, multicast where they do not."""
+    rest = others(router, member)
+    if rest and not any(map(_means_unicast, rest)):
+        return f"Remove unicast_peer and unicast_src_ip on {member}."
+    silent = [one for one in router if not one.peers]
+    return sentence(_peers_to_write(router, silent)) or _write_peers_on(silent)
+
+
+def _write_peers_on(members: Sequence[NodeInstance]) -> str:
+    return f"Write the other nodes' addresses in unicast_peer on {names_of(members)}."
+
+
+def _peers_to_write(router: Router, members: Sequence[NodeInstance]) -> str:
+    """All other nodes as the peers of each of these; empty where addresses are not known."""
+    if len(router) < 2 or not all(one.source for one in router):
+        return ""
+    lists = [" ".join(other.source for other in others(router, one)) for one in members]
+    return "write " + listed(
+        [f"unicast_peer {{ {peers} }} on {one}" for peers, one in zip(lists, members)]
+    )
 
 
 UNICAST_SELF = Rule(
@@ -54,14 +92,32 @@ UNICAST_SELF = Rule(
 def unicast_self(estate: Estate) -> Iterator[Finding]:
     """A node that is its own peer."""
     for member in estate.members:
-        own = {member.source, plain_address(member.node.address)} - {""}
+        own = _own_addresses(member)
         for address in sorted(own & member.peers):
             yield member.finding(
                 UNICAST_SELF,
                 f"{address} is {member} itself",
-                f"Remove {address} from unicast_peer on {member}.",
+                _without_peers(estate, member, own),
                 "unicast_peer",
             )
+
+
+def _own_addresses(member: NodeInstance) -> frozenset[str]:
+    """Told address and source, but for a source that is another node's."""
+    told = plain_address(member.node.address)
+    foreign = source_is_foreign(member.node, member.instance)
+    return frozenset({told} if foreign else {told, member.source}) - {""}
+
+
+def _without_peers(estate: Estate, member: NodeInstance, superfluous: Iterable[str]) -> str:
+    """Other peers stay; where there are none, those of the other nodes that are known."""
+    gone = sorted(member.peers & set(superfluous))
+    rest = [other.source for other in estate.alike(member) if other.source not in gone]
+    if member.peers - set(gone):
+        return f"Remove {listed(gone)} from unicast_peer on {member}."
+    if rest and all(rest):
+        return f"Write unicast_peer {{ {' '.join(rest)} }} on {member}."
+    return _write_peers_on([member])
 
 
 UNICAST_PEER_ASYMMETRY = Rule(
@@ -124,7 +180,8 @@ def unicast_unknown_peer(estate: Estate) -> Iterator[Finding]:
                 UNICAST_UNKNOWN_PEER,
                 f"{listed(unknown)} {'is a peer' if len(unknown) == 1 else 'are peers'} of "
                 f"{member}, but no node given here has such an address",
-                "",
+                _without_peers(estate, member, unknown)[:-1]
+                + " (or give the files of its node too).",
                 "unicast_peer",
             )
 
@@ -145,13 +202,14 @@ def unicast_mismatch(estate: Estate) -> Iterator[Finding]:
     for router in estate.routers:
         found = differing(router, lambda member: "unicast" if member.peers else "multicast")
         if found:
-            silent = found["multicast"][0]
-            peers = [m.source for m in others(router, silent) if m.source]
-            yield silent.finding(
+            silent, speaking = found["multicast"], found["unicast"]
+            written = _peers_to_write(router, silent)
+            removed = f"remove unicast_peer and unicast_src_ip on {names_of(speaking)}"
+            yield silent[0].finding(
                 UNICAST_MISMATCH,
                 f"the adverts are {values_said(found)}: they ignore each other, and each "
                 "becomes master",
-                f"Write unicast_peer {{ {' '.join(peers)} }} on {silent}." if peers else "",
+                sentence(", or ".join(filter(None, (written, removed)))),
                 "unicast_peer",
                 "interface",
             )
@@ -178,9 +236,20 @@ def multicast_mismatch(estate: Estate) -> Iterator[Finding]:
                 MULTICAST_MISMATCH,
                 f"the adverts go to multicast group {values_said(found)}: they do not hear each "
                 "other, and each becomes master",
-                "",
+                _one_group(silent),
                 "mcast_dst_ip",
             )
+
+
+def _one_group(router: Router) -> str:
+    """The group that VRRP has anyway, or for all the one that a node has."""
+    having = [member for member in router if member.instance.multicast_group]
+    group = having[0].instance.multicast_group
+    family = 6 if ":" in group else 4
+    removed = f"remove mcast_dst_ip and vrrp_mcast_group{family} on {names_of(having)}"
+    if any(member.node.keepalived_version < MCAST_DST_IP_SINCE for member in router):
+        return sentence(removed)
+    return f"Write mcast_dst_ip {group} on {names_of(router)}, or {removed}."
 
 
 RULES: dict[Rule, Judge] = {

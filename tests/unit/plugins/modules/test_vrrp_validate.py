@@ -78,8 +78,8 @@ def test_failing_run_prints_the_findings(capsys):
         pytest.param({"configs": {"lb1": CONF.format(priority=1, word="a")}}, 0, True, id="alone"),
         pytest.param(
             {"configs": {"lb1": CONF.format(priority=1, word="a")}, "fail_on": "warning"},
-            1,
-            False,
+            0,
+            True,
             id="alone, warning",
         ),
     ],

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Mapping
+
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse_cluster
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.findings import Severity
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
@@ -123,13 +125,41 @@ vrrp_instance VI_1 {{
 """
 
 
+class Judged:
+    """Something to judge, as a model or as texts; called, it is the report."""
+
+    def __init__(self, cluster: Cluster | None = None, texts: Mapping[str, str] | None = None):
+        self.cluster = cluster
+        self.texts = texts
+
+    def __call__(self) -> Report:
+        return validate(self.cluster) if self.cluster else validate(*parse_cluster(self.texts))
+
+
+class Planned:
+    """What the plan itself says of a pair with such wishes; called, it is the report."""
+
+    def __init__(self, **wish: object):
+        self.wish = wish
+
+    def __call__(self) -> Report:
+        pair = [{"name": f"lb{n}", "address": f"192.0.2.1{n}"} for n in (1, 2)]
+        request = {"nodes": pair, "vips": [{"address": VIP}], **self.wish}
+        return make_plan(read_request(request)).report
+
+
+def given(*texts: str) -> Judged:
+    """Nodes lb1, lb2 and so on with these texts."""
+    return Judged(texts={f"lb{i}": text for i, text in enumerate(texts, start=1)})
+
+
 def read(*texts: str) -> Report:
-    return validate(*parse_cluster({f"lb{i}": text for i, text in enumerate(texts, start=1)}))
+    return given(*texts)()
 
 
-def text(**change: str):
+def text(**change: str) -> Judged:
     """A sound pair whose first node's text is changed."""
-    return lambda: read(conf(1, **change), conf(2))
+    return given(conf(1, **change), conf(2))
 
 
 def ids(report: Report) -> set[str]:
@@ -148,7 +178,7 @@ OTHER = {"name": "VI_2", "virtual_router_id": 52, "virtual_ipaddress": ("192.0.2
 
 
 def model(*args, **kwargs):
-    return lambda: validate(make(*args, **kwargs))
+    return Judged(make(*args, **kwargs))
 
 
 def version(number: tuple[int, ...]) -> dict:
@@ -186,11 +216,7 @@ def ring(*rows: tuple[tuple[int, int], ...]):
 
 
 def circle(*rows):
-    return lambda: validate(Cluster(tuple(ring(*rows))))
+    return Judged(Cluster(tuple(ring(*rows))))
 
 
-def planned(**wish):
-    """What the plan itself says of a pair."""
-    pair = [{"name": "lb1", "address": "192.0.2.11"}, {"name": "lb2", "address": "192.0.2.12"}]
-    request = {"nodes": pair, "vips": [{"address": VIP}], **wish}
-    return lambda: make_plan(read_request(request)).report
+planned = Planned

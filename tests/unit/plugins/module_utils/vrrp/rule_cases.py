@@ -14,7 +14,6 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     SyncGroup,
     Track,
 )
-from ansible_collections.mycat.ha.plugins.module_utils.vrrp.validate import validate
 from clusters import (
     FAULT,
     FILE,
@@ -26,13 +25,14 @@ from clusters import (
     SCRIPT,
     V2,
     VIP,
+    Judged,
     circle,
     conf,
+    given,
     group,
     make,
     model,
     planned,
-    read,
     scripted,
     signed,
     text,
@@ -168,13 +168,13 @@ CASES = {
         model(both={"virtual_ipaddress": (), "virtual_ipaddress_excluded": (VIP,)}),
         model(both={"virtual_ipaddress_excluded": ("2001:db8::1/64",)}),
     ),
-    "no-instance": (lambda: read(conf(1), conf(2), ""), text()),
+    "no-instance": (given(conf(1), conf(2), ""), text()),
     "interface-missing": (
         model(both={"interface": "", **MULTICAST}),
         model(both={"interface": ""}),
     ),
     "single-node": (
-        lambda: validate(Cluster((make().nodes[0],))),
+        Judged(Cluster((make().nodes[0],))),
         model(),
     ),
     "sync-group-mismatch": (

@@ -9,6 +9,7 @@ Each test is the shortest form of a disagreement; the versions are those of the 
 from __future__ import annotations
 
 import pytest
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse_cluster
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp import election, events
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     Check,
@@ -20,6 +21,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.vrrp.model import (
     SyncGroup,
     Track,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.vrrp.validate import validate
 
 VERSIONS = [(2, 2, 7), (2, 3, 3)]
 VIP = "192.0.2.151"
@@ -123,3 +125,50 @@ def test_an_address_owner_in_state_backup_listens_first(version):
     lb2 = a_node("lb2", 255, version, shared=None)
     started = [events.KeepalivedStarts("lb1"), events.KeepalivedStarts("lb2")]
     assert holders([lb1, lb2], *started) == {"lb1"}
+
+
+PAIR = """vrrp_instance VI {{
+    {interface}
+    virtual_router_id 51
+    version 3
+    priority {priority}
+    unicast_src_ip {source}
+    unicast_peer {{
+        192.0.2.{peer}
+    }}
+    virtual_ipaddress {{
+        192.0.2.151/24
+    }}
+}}
+"""
+TOLD = {"lb1": "192.0.2.11", "lb2": "192.0.2.12"}
+
+
+def judged(version, interface="interface e0", source="192.0.2.12"):
+    """A sound pair but for the interface and the source of the second node."""
+    texts = {
+        "lb1": PAIR.format(interface="interface e0", priority=100, source="192.0.2.11", peer=12),
+        "lb2": PAIR.format(interface=interface, priority=90, source=source, peer=11),
+    }
+    return validate(*parse_cluster(texts, TOLD, version))
+
+
+def held(report):
+    return {vip: set(names) for vip, names in report.outcomes[0].holders if names}
+
+
+def test_a_source_that_is_not_local_is_no_fault_from_2_3_3_on():
+    """Texts 700680: 2.2.7 stays in FAULT, 2.3.3 binds to the address all the same, so it hears
+    nobody."""
+    assert held(judged((2, 2, 7), source="192.0.2.77")) == {VIP: {"lb1"}}
+    assert held(judged((2, 3, 3), source="192.0.2.77")) == {VIP: {"lb1", "lb2"}}
+    assert "source-foreign" in {f.id for f in judged((2, 3, 3), source="192.0.2.77").findings}
+
+
+def test_an_address_without_an_interface_is_dropped():
+    """Texts 700694: 2.3.3 needs no interface for unicast, but drops the address, and ends without
+    any."""
+    report = judged((2, 3, 3), interface="")
+    assert [f.node for f in report.findings if f.id == "interface-missing"] == ["lb2"]
+    lost = next(outcome for outcome in report.outcomes if outcome.failures)
+    assert dict(lost.holders)[VIP] == ()

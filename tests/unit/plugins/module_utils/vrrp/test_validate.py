@@ -428,18 +428,25 @@ def test_report_reaches(report, severity, expected):
             "Set the priority of lb2 to at least 2, or set the priority to 70 on lb1 and 51 on "
             "lb2, or set the weight to 0 on all nodes (a failed check is then a fault).",
         ),
-        ("vrid-mismatch", "Use virtual_router_id 52 on lb1 and lb2."),
-        ("vrid-duplicate", "Use 1 for VI_2 on all nodes."),
-        ("vip-mismatch", "Write 192.0.2.100 and 192.0.2.101 in virtual_ipaddress on lb1 and lb2."),
+        ("vrid-mismatch", "Use virtual_router_id 52 for VI_1 on lb1 and lb2."),
+        ("vrid-duplicate", "Use virtual_router_id 1 for VI_2 on lb1 and lb2."),
+        ("vip-mismatch", "Add 192.0.2.101/24 to virtual_ipaddress on lb2."),
         ("unicast-peer-asymmetry", "Add 192.0.2.12 to unicast_peer on lb1."),
-        ("unicast-mismatch", "Write unicast_peer { 192.0.2.12 } on lb1."),
+        (
+            "unicast-mismatch",
+            "Write unicast_peer { 192.0.2.12 } on lb1, or remove unicast_peer and unicast_src_ip "
+            "on lb2.",
+        ),
         ("script-interval-fraction", "Use interval 1."),
-        ("script-too-slow", "Set interval and timeout to 2 or more, or make the command faster."),
+        ("script-too-slow", "Set interval and timeout to 2 or more (or make the command faster)."),
         (
             "equal-priority",
-            "For example 200 on lb1, 199 on lb2, with nopreempt if it should stay put.",
+            "Set the priority to 199 on lb2.",
         ),
-        ("weight-range", "Use -253, or 0 if the failed check is to be a fault."),
+        (
+            "weight-range",
+            "Set the weight of haproxy to -253 on lb1 (0 would make a fault of a failed check).",
+        ),
     ],
 )
 def test_fix_has_numbers(case, fix):
