@@ -62,8 +62,9 @@ class Report:
         """The findings of at least this severity for a person to read, worst first."""
         shown = [item for item in self.findings if item.severity.rank <= least.rank]
         alike: dict[tuple[str, ...], list[Finding]] = {}
+        names = {item.node for item in shown} - {""}
         for item in shown:
-            alike.setdefault(_apart_from_node(item), []).append(item)
+            alike.setdefault(_apart_from_node(item, names), []).append(item)
         return "\n\n".join(map(_paragraph, alike.values()))
 
     @property
@@ -82,11 +83,16 @@ class Report:
         return any(found.severity.rank <= severity.rank for found in self.findings)
 
 
-def _apart_from_node(found: Finding) -> tuple[str, ...]:
-    """What findings about several nodes have in common."""
-    name = re.compile(rf"\b{re.escape(found.node)}\b") if found.node else None
-    said = (found.id, found.severity.value, found.instance, found.message, found.fix)
-    return said if name is None else tuple(name.sub("\0", text) for text in said)
+def _apart_from_node(found: Finding, nodes: Iterable[str]) -> tuple[str, ...]:
+    """What findings about several nodes have in common. A fix may name all nodes, in any order."""
+    message = _masked(found.message, [found.node])
+    return (found.id, found.severity.value, found.instance, message, _masked(found.fix, nodes))
+
+
+def _masked(text: str, names: Iterable[str]) -> str:
+    for name in filter(None, names):
+        text = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", "\0", text)
+    return text
 
 
 def _paragraph(alike: Sequence[Finding]) -> str:
