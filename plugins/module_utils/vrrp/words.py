@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Iterable, Iterator, Sequence
 
 from .election import Election
@@ -49,13 +50,13 @@ def describe(event: Event) -> str:
 
 def trace_words(election: Election, path: Path, down: tuple[str, ...]) -> Iterator[str]:
     """The path as sentences: what happens, and where the VIP is then."""
-    vip = _vip(path.service)
+    vips = _vips(path.service)
     if down:
         yield f"{listed(down)} {'is' if len(down) == 1 else 'are'} down"
     holders = holder_names(election, path.service, path.states[0])
     yield (
         f"keepalived starts on {_in_turn(path.started)}; all is well; "
-        f"{listed(holders) or 'nobody'} {'hold' if len(holders) > 1 else 'holds'} {vip}"
+        f"{listed(holders) or 'nobody'} {'hold' if len(holders) > 1 else 'holds'} {vips.said}"
     )
     moved = False
     for event, state in zip(path.events, path.states[1:]):
@@ -63,36 +64,48 @@ def trace_words(election: Election, path: Path, down: tuple[str, ...]) -> Iterat
         now = holder_names(election, path.service, state)
         moved = now != holders
         if moved:
-            yield _movement(vip, holders, now)
+            yield _movement(vips, holders, now)
         holders = now
-    yield _verdict(path, vip, holders, moved or not path.events)
+    yield _verdict(path, vips, holders, moved or not path.events)
 
 
-def _movement(vip: str, before: tuple[str, ...], now: tuple[str, ...]) -> str:
+def _movement(vips: _Vips, before: tuple[str, ...], now: tuple[str, ...]) -> str:
     if not now:
-        return f"nobody holds {vip}"
+        return f"nobody holds {vips.said}"
     if len(before) == len(now) == 1:
-        return f"{vip} moves to {now[0]}"
-    return f"{vip} is on {listed(now)}"
+        return f"{vips.said} {vips.verb('moves', 'move')} to {now[0]}"
+    return f"{vips.said} {vips.verb('is', 'are')} on {listed(now)}"
 
 
-def _verdict(path: Path, vip: str, holders: tuple[str, ...], moved: bool) -> str:
+def _verdict(path: Path, vips: _Vips, holders: tuple[str, ...], moved: bool) -> str:
     first, second = path.pair
     if path.kind == DUAL_MASTER:
-        return f"{first} and {second} both hold {vip}, and neither gives way"
+        return f"{first} and {second} both hold {vips.said}, and neither gives way"
     if path.kind == NEEDLESS_MOVE:
-        return f"{vip} has left {first}, which is healthy"
+        return f"{vips.said} {vips.verb('has', 'have')} left {first}, which is healthy"
     if not holders:
-        return f"nobody holds {vip}; {second} is healthy"
-    verb = "is" if moved else "stays"
-    return f"{vip} {verb} on {listed(holders)}, which is unhealthy; {second} is healthy"
+        return f"nobody holds {vips.said}; {second} is healthy"
+    verb = vips.verb("is", "are") if moved else vips.verb("stays", "stay")
+    which = "which is unhealthy" if len(holders) == 1 else "which are unhealthy"
+    return f"{vips.said} {verb} on {listed(holders)}, {which}; {second} is healthy"
 
 
-def _vip(service: Service) -> str:
+@dataclass(frozen=True)
+class _Vips:
+    """What moves, as the subject of a sentence."""
+
+    said: str
+    many: bool
+
+    def verb(self, one: str, many: str) -> str:
+        return many if self.many else one
+
+
+def _vips(service: Service) -> _Vips:
     if not is_address(service.addresses[0]):
-        return f"{listed(service.addresses)} (which has no address)"
-    kind = "VIP" if len(service.addresses) == 1 else "VIPs"
-    return f"{kind} {listed(shortened(service.addresses))}"
+        return _Vips(f"{listed(service.addresses)} (which has no address)", many=False)
+    many = len(service.addresses) > 1
+    return _Vips(f"{'VIPs' if many else 'VIP'} {listed(shortened(service.addresses))}", many)
 
 
 def _in_turn(names: Sequence[str]) -> str:

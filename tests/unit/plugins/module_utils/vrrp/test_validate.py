@@ -465,3 +465,18 @@ def test_estate_of_many_pairs_is_not_one_router():
             changed = {"name": f"{node.name}-{number}", "address": own}
             nodes.append(Node(**{**vars(node), **changed, "instances": (Instance(**values),)}))
     assert severe(validate(Cluster(tuple(nodes)))) == []
+
+
+def test_several_addresses_are_said_in_the_plural():
+    both = {**weight(2), "virtual_ipaddress": (VIP, "192.0.2.101/24")}
+    report = model({"priority": 100}, {"priority": 90}, both=both)()
+    first = report.findings[0]
+    assert first.message.startswith("VIPs 192.0.2.100 and 192.0.2.101 stay on lb1, which is un")
+    moves = next(item for item in report.findings if item.id == "needless-move")
+    assert "VIPs 192.0.2.100 and 192.0.2.101 have left lb2" in moves.message
+
+
+def test_a_fix_for_all_nodes_is_said_once():
+    text = model(both={"virtual_router_id": 256})().as_text(Severity.ERROR)
+    assert text.count("Fix: Write virtual_router_id 1 on ") == 1
+    assert "Also (lb2, VI_1)" in text
