@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 import pytest
+from lab.daemon import write
 from lab.haproxy import admin, all_up, servers
 from lab.hosts import answering, await_
 from lab.outage import measure
@@ -275,6 +276,42 @@ def test_reload_loses_nothing_and_forgets_nothing(lb, client, sessions):
     finally:
         admin(lb, "set server mycat/mycat3 state ready")
     assert outage.connections_failed == 0, outage
+
+
+def state_of_servers(lb):
+    """``show servers state`` of the MyCats, {server: {column: text}}."""
+    _version, head, *rows = admin(lb, "show servers state mycat").strip().splitlines()
+    columns = head.lstrip("# ").split()
+    return {row["srv_name"]: row for row in (dict(zip(columns, line.split())) for line in rows)}
+
+
+def test_the_file_wins_over_what_is_kept_of_the_servers(lb):
+    """Ports, checks and weights are those of the file; an operator's drain stays."""
+    path = "/etc/haproxy/haproxy.cfg"
+    before = lb.run("cat", path).stdout
+    after = before.replace(":8066 check", ":8067 check").replace("port 48700", "port 48709")
+    assert after.count(":8067 check") == 3
+    admin(lb, "set server mycat/mycat3 state drain")
+    admin(lb, "set weight mycat/mycat2 7")
+    try:
+        write(lb, path, after, mode="640")
+        lb.run("systemctl", "reload", "haproxy")
+        found = await_(lambda: state_of_servers(lb), 5, "HAProxy answers")
+        assert {row["srv_port"] for row in found.values()} == {"8067"}
+        assert {row["srv_uweight"] for row in found.values()} == {"1"}
+        assert found["mycat3"]["srv_admin_state"] == "8"
+        # It asks where the file says, and nobody answers there.
+        await_(
+            lambda: {row["srv_op_state"] for row in state_of_servers(lb).values()} == {"0"},
+            10,
+            "all are down",
+        )
+    finally:
+        write(lb, path, before, mode="640")
+        lb.run("chgrp", "haproxy", path)
+        lb.run("systemctl", "reload", "haproxy")
+        admin(lb, "set server mycat/mycat3 state ready")
+    assert {row["srv_port"] for row in state_of_servers(lb).values()} == {"8066"}
 
 
 def test_a_mycat_that_was_never_checked_is_not_up(lb, mycats):

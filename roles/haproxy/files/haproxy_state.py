@@ -5,16 +5,21 @@
 
     haproxy_state start     before a start: every checked server begins as down
     haproxy_state reload    before a reload: servers keep their state, new ones begin as down
-    haproxy_state await     after a start: wait, for a bounded time, until all were checked
+    haproxy_state await     after a start: wait, for a bounded time, until a server of each is up
 
 A server that begins as down needs one good check to be up. HAProxy reads the file STATE as its
-``server-state-file``; version 1 of its format has been the same since HAProxy 2.2, later releases
-only add columns at the end. A failure here must not keep HAProxy from running, so without a state
+``server-state-file``. What it finds there wins over its configuration, so a server keeps only
+whether it is up, what its checks said and what an operator did to it (maintenance, drain); port,
+check, TLS, weight and address are those of the configuration, and a server with another address
+begins as down. Version 1 of the format has been the same since HAProxy 2.2, later releases only
+add columns at the end. A failure here must not keep HAProxy from running, so without a state
 HAProxy has its own way: servers are up until checked.
 """
 
 from __future__ import annotations
 
+import csv
+import ipaddress
 import os
 import re
 import socket
@@ -25,21 +30,57 @@ STATE = "/run/haproxy/server-state"
 SOCKET = "/run/haproxy/admin.sock"
 PATIENCE = 3.0  # seconds
 
-COLUMNS = (
-    "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
-    "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state "
-    "srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord"
-)
-# Stopped, not by an operator; check enabled, one success short of `rise`.
-UNCHECKED = "0 {proxy} {number} {server} {address} 0 0 1 1 0 1 0 1 6 0 0 0 - {port} -"
+COLUMNS = [
+    "be_id",
+    "be_name",
+    "srv_id",
+    "srv_name",
+    "srv_addr",
+    "srv_op_state",
+    "srv_admin_state",
+    "srv_uweight",
+    "srv_iweight",
+    "srv_time_since_last_change",
+    "srv_check_status",
+    "srv_check_result",
+    "srv_check_health",
+    "srv_check_state",
+    "srv_agent_state",
+    "bk_f_forced_id",
+    "srv_f_forced_id",
+    "srv_fqdn",
+    "srv_port",
+    "srvrecord",
+]
+# Stopped; one success short of `rise`.
+WAITING = {
+    "srv_op_state": "0",
+    "srv_time_since_last_change": "0",
+    "srv_check_status": "1",
+    "srv_check_result": "0",
+    "srv_check_health": "1",
+}
+# Not stopped by an operator; check enabled.
+NEW = {
+    **dict.fromkeys(COLUMNS, "0"),
+    **WAITING,
+    "srv_uweight": "1",
+    "srv_iweight": "1",
+    "srv_check_state": "6",
+    "srv_fqdn": "-",
+    "srvrecord": "-",
+}
 
 _PROXY = re.compile(r"^(?:listen|backend)\s+(\S+)")
 _SECTION = re.compile(r"^[a-z]\S*")
-_SERVER = re.compile(r"^\s+server\s+(\S+)\s+(\S+):(\d+)\s(?:.*\s)?check(?:\s|$)")
+_SERVER = re.compile(r"^\s+server\s+(\S+)\s+(\S+?)(?::\+?(\d+))?(?:\s+(.*))?$")
 
 
-def checked_servers(configuration):
-    """Return {(proxy, server): line} for the servers with ``check`` on their own line."""
+def servers(configuration):
+    """Return {(proxy, server): (address, port, checked)} of all servers with a line of their own.
+
+    ``checked`` tells whether ``check`` stands on that line. A port is 0 where the client's is used.
+    """
     found, proxy = {}, None
     for line in configuration.splitlines():
         section = _PROXY.match(line)
@@ -47,29 +88,59 @@ def checked_servers(configuration):
             proxy = section and section[1]
         server = _SERVER.match(line)
         if proxy and server:
-            key = proxy, server[1]
-            found[key] = UNCHECKED.format(
-                proxy=proxy,
-                number=1 + sum(other == proxy for other, _server in found),
-                server=server[1],
-                address=server[2].strip("[]"),
-                port=server[3],
-            )
+            name, address, port, options = server.groups()
+            checked = "check" in (options or "").split()
+            found[proxy, name] = address.strip("[]"), port or "0", checked
     return found
 
 
+def unchecked(configured):
+    """Return {(proxy, server): row} for the checked servers, as stopped until their first check."""
+    found, numbers = {}, {}
+    for (proxy, name), (address, port, checked) in configured.items():
+        numbers[proxy] = numbers.get(proxy, 0) + 1
+        if checked:
+            known = {"be_name": proxy, "srv_id": str(numbers[proxy]), "srv_name": name}
+            found[proxy, name] = {**NEW, **known, "srv_addr": address, "srv_port": port}
+    return found
+
+
+def plain(address):
+    """Return an address or a name so that the same ones are equal."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address.lower()
+
+
+def kept(row, address, port, checked):
+    """Return the row of a server that goes on; at another address it has to be checked first.
+
+    HAProxy has the weight of its file win where the state says that nobody changed it.
+    """
+    row = {**row, "srv_uweight": row["srv_iweight"], "srv_port": port}
+    if plain(address) in (plain(row["srv_addr"]), plain(row["srv_fqdn"])):
+        return row
+    return {**row, **(WAITING if checked else {}), "srv_addr": address, "srv_fqdn": "-"}
+
+
 def merged(live, configuration):
-    """Return the state file: what ``show servers state`` said, and new servers as unchecked."""
-    unchecked = checked_servers(configuration)
-    head, rest = ["1", "# " + COLUMNS], []
+    """Return the state file: what ``show servers state`` said, and new servers as unchecked.
+
+    Columns that are left out HAProxy takes from its configuration.
+    """
+    configured = servers(configuration)
+    rows = unchecked(configured)
     for line in live.splitlines():
         words = line.split()
-        if line.startswith("#"):
-            head[1] = line
-        elif len(words) > 3:
-            rest.append(line)
-            unchecked.pop((words[1], words[3]), None)
-    return "\n".join([*head, *rest, *unchecked.values()]) + "\n"
+        if line.startswith("#") or len(words) < len(COLUMNS):
+            continue
+        row = dict(zip(COLUMNS, words))
+        server = row["be_name"], row["srv_name"]
+        # A name that HAProxy made of a variable is in no line; such a server keeps what it has.
+        rows[server] = kept(row, *configured[server]) if server in configured else row
+    lines = (" ".join(row[column] for column in COLUMNS) for row in rows.values())
+    return "\n".join(["1", "# " + " ".join(COLUMNS), *lines]) + "\n"
 
 
 def ask(command, deadline=2.0):
@@ -87,12 +158,16 @@ def write(state):
     os.replace(STATE + ".new", STATE)
 
 
-def all_checked(stat):
-    """Tell from ``show stat`` whether no server still waits for its first check."""
-    rows = [line.split(",") for line in stat.splitlines() if line]
-    column = rows[0].index("check_status")
-    # INI: not yet. "* ..." is the first check under way.
-    return not any(len(row) > column and row[column].startswith(("INI", "*")) for row in rows[1:])
+def serves(stat):
+    """Tell from ``show stat`` whether each proxy has a server that is up, or none left to check."""
+    up, waiting = set(), set()
+    for row in csv.DictReader(stat.lstrip("# ").splitlines()):
+        if row["status"].startswith("UP"):
+            up.add(row["pxname"])
+        # INI: not yet. "* ..." is the first check under way.
+        elif row["check_status"].startswith(("INI", "*")):
+            waiting.add(row["pxname"])
+    return waiting <= up
 
 
 def main(verb):
@@ -100,7 +175,7 @@ def main(verb):
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
-                if all_checked(ask("show stat -1 4 -1")):
+                if serves(ask("show stat -1 4 -1")):
                     break
             except OSError:
                 pass

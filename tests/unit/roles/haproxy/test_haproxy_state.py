@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -27,12 +28,19 @@ frontend other
     # server none 192.0.2.34:80 check
     bind *:80
 """
-LIVE = """\
-1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state more
-4 mycat 1 mycat1 192.0.2.21 2 0 1
-4 web 1 web1 192.0.2.31 2 0 1
-"""
+# As HAProxy 2.8 has them: names of columns up to srvrecord, then TLS, check port and the rest.
+HEAD = (
+    "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
+    "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state "
+    "srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl "
+    "srv_check_port srv_check_addr srv_agent_addr srv_agent_port"
+)
+ROW = "4 {} 1 {} {} 2 {} 7 1 300 15 3 5 6 0 0 0 {} {} - 1 48700 - - 0"
+
+
+def live(*rows: tuple[str, str, str, str, str, str]) -> str:
+    """``show servers state`` with rows of (proxy, server, address, admin state, name, port)."""
+    return "\n".join(["1", HEAD, *(ROW.format(*row) for row in rows), ""])
 
 
 @pytest.fixture
@@ -64,24 +72,70 @@ def test_a_start_begins_with_every_checked_server_down(state: ModuleType) -> Non
     assert [(line[1], line[2], line[3], line[4], line[18]) for line in written] == [
         ("mycat", "1", "mycat1", "192.0.2.21", "8066"),
         ("mycat", "2", "mycat2", "2001:db8::2", "8066"),
-        ("web", "1", "web2", "192.0.2.32", "80"),
+        ("web", "2", "web2", "192.0.2.32", "80"),
     ]
     # As many columns as the oldest HAProxy wants; stopped (0).
     assert {len(line) for line in written} == {20}
     assert {line[5] for line in written} == {"0"}
 
 
+def reloaded(
+    state: ModuleType, monkeypatch: pytest.MonkeyPatch, *rows: tuple[str, str, str, str, str, str]
+) -> dict[str, dict[str, str]]:
+    """The state after a reload by server, {column: text}, of a HAProxy that said ``rows``."""
+    monkeypatch.setattr(state, "ask", {"show servers state": live(*rows)}.__getitem__)
+    state.main("reload")
+    return {line[3]: dict(zip(state.COLUMNS, line, strict=True)) for line in lines(state)}
+
+
 def test_a_reload_keeps_what_is_known_and_adds_the_rest_as_down(
     state: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state, "ask", {"show servers state": LIVE}.__getitem__)
-    state.main("reload")
-    assert [(line[1], line[3], line[5]) for line in lines(state)] == [
-        ("mycat", "mycat1", "2"),
-        ("web", "web1", "2"),
-        ("mycat", "mycat2", "0"),
-        ("web", "web2", "0"),
-    ]
+    found = reloaded(
+        state,
+        monkeypatch,
+        ("mycat", "mycat1", "192.0.2.21", "8", "-", "8066"),
+        ("web", "web1", "192.0.2.31", "0", "-", "80"),
+    )
+    assert {name: row["srv_op_state"] for name, row in found.items()} == {
+        "mycat1": "2",
+        "web1": "2",
+        "mycat2": "0",
+        "web2": "0",
+    }
+    # An operator's drain.
+    assert found["mycat1"]["srv_admin_state"] == "8"
+
+
+def test_the_file_wins_over_what_the_old_process_had(
+    state: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = reloaded(
+        state,
+        monkeypatch,
+        ("mycat", "mycat1", "192.0.2.21", "0", "-", "3307"),
+        ("mycat", "mycat2", "2001:DB8:0::2", "0", "-", "3307"),
+        ("web", "web2", "192.0.2.99", "1", "-", "80"),
+    )
+    # lines() found no column of TLS and of checks; a weight as the old file's is the new file's.
+    assert {row["srv_port"] for name, row in found.items() if name.startswith("mycat")} == {"8066"}
+    assert all(row["srv_uweight"] == row["srv_iweight"] for row in found.values())
+    assert found["mycat2"]["srv_op_state"] == "2", "one address, written in two ways"
+    moved = found["web2"]
+    assert (moved["srv_addr"], moved["srv_op_state"], moved["srv_admin_state"]) == (
+        "192.0.2.32",
+        "0",
+        "1",
+    )
+
+
+def test_a_server_by_its_name_goes_on_whatever_its_address(
+    state: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "listen mycat\n    server mycat1 db.example.net:8066 check\n"
+    Path(os.environ["CONFIG"]).write_text(text, encoding="utf-8")
+    row = ("mycat", "mycat1", "192.0.2.21", "0", "DB.example.net", "8066")
+    assert reloaded(state, monkeypatch, row)["mycat1"]["srv_op_state"] == "2"
 
 
 def test_without_an_answer_no_state_is_left(
@@ -94,13 +148,17 @@ def test_without_an_answer_no_state_is_left(
 
 
 @pytest.mark.parametrize(
-    ("statuses", "done"),
+    ("servers", "done"),
     [
-        pytest.param(["L7OK", "L4CON", ""], True, id="all"),
-        pytest.param(["L7OK", "INI"], False, id="one-waits"),
-        pytest.param(["* L7OK"], False, id="under-way"),
+        pytest.param(["UP,L7OK", "DOWN,L4CON", "no check,"], True, id="all"),
+        pytest.param(["UP,L7OK", "DOWN,INI"], True, id="one-is-up"),
+        pytest.param(["UP 1/2,L7OK", "DOWN,INI"], True, id="one-is-up-and-fails"),
+        pytest.param(["DOWN,L4CON", "DOWN,INI"], False, id="one-waits"),
+        pytest.param(["DOWN,* L7OK"], False, id="under-way"),
+        pytest.param(["DOWN,L4CON"], True, id="none-is-up"),
     ],
 )
-def test_all_checked(state: ModuleType, statuses: list[str], done: bool) -> None:
-    stat = "# pxname,svname,check_status,\n" + "".join(f"mycat,s,{s},\n" for s in statuses)
-    assert state.all_checked(stat) is done
+def test_a_start_waits_for_a_server(state: ModuleType, servers: list[str], done: bool) -> None:
+    rows = "".join(f"mycat,s,{server},\n" for server in servers)
+    other = "web,w,UP,L7OK,\n"
+    assert state.serves(f"# pxname,svname,status,check_status,\n{rows}{other}") is done
