@@ -79,8 +79,15 @@ options:
         type: str
         required: true
   endpoint_port:
-    description: Port of the health endpoint on this host, which is asked at 127.0.0.1.
+    description:
+      - Port that the health endpoint on this host should have. It is asked at 127.0.0.1, at the
+        port that it has, see RV(endpoint_ports).
     type: int
+  endpoint_listeners:
+    description: Paths of the files by which xinetd or systemd listens for the health endpoint.
+    type: list
+    elements: path
+    default: []
   haproxy_socket:
     description: Path of HAProxy's admin socket.
     type: path
@@ -231,6 +238,18 @@ haproxy:
       elements: dict
       sample:
         - {proxy: mycat, server: mycat1, status: UP, check_status: L7OK, last_chk: ''}
+    asks:
+      description:
+        - The port at which it checks each MyCat, as its file says; V(null) where it runs with
+          another one.
+      type: dict
+      sample: {mycat1: 48700}
+endpoint_ports:
+  description: The ports that O(endpoint_listeners) name.
+  returned: always
+  type: list
+  elements: int
+  sample: [48700]
 endpoint:
   description:
     - What the health endpoint said, V(null) where O(endpoint_port) is not given. Without an answer
@@ -271,7 +290,11 @@ from ansible_collections.mycat.ha.plugins.module_utils.host import (
 )
 from ansible_collections.mycat.ha.plugins.module_utils.host.background import in_background
 from ansible_collections.mycat.ha.plugins.module_utils.host.commands import find, run
-from ansible_collections.mycat.ha.plugins.module_utils.host.files import described, program_problem
+from ansible_collections.mycat.ha.plugins.module_utils.host.files import (
+    described,
+    program_problem,
+    read_text,
+)
 from ansible_collections.mycat.ha.plugins.module_utils.host.problems import Problems, iso
 from ansible_collections.mycat.ha.plugins.module_utils.host.processes import listeners
 from ansible_collections.mycat.ha.plugins.module_utils.network import mysql
@@ -315,6 +338,7 @@ def argument_spec():
             "no_log": True,
         },
         "endpoint_port": {"type": "int"},
+        "endpoint_listeners": names("path"),
         "haproxy_socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
         "haproxy_config": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
         "keepalived_config": {"type": "path", "default": "/etc/keepalived/keepalived.conf"},
@@ -378,6 +402,19 @@ def program_version(program, argument, version):
     return version(said.out + said.err) or None
 
 
+def endpoint_ports(paths):
+    """Return ``endpoint_ports``. Raises OSError."""
+    return endpoint.ports_of(*(read_text(path) for path in paths))
+
+
+def ask_endpoint(wanted, ports, seconds):
+    """Return ``endpoint``; it is asked at a port that it has."""
+    if not wanted:
+        return None
+    port = wanted if wanted in ports or not ports else ports[0]
+    return endpoint.ask(ENDPOINT_HOST, port, seconds)
+
+
 def ask_vip(vip, login, seconds):
     """Return ``ok``, or why there was no good answer."""
     address, port = vip["address"], vip["port"]
@@ -428,14 +465,17 @@ def in_maintenance():
 def gather(params, login):
     """Return what the module returns."""
     problems = Problems()
-    seconds, port, names = params["timeout"], params["endpoint_port"], params["units"]
+    seconds, wanted, names = params["timeout"], params["endpoint_port"], params["units"]
     if os.geteuid() != 0:
         problems.sentences.append(
             "not root: files, listeners, HAProxy and keepalived may be hidden; use become"
         )
     # First what waits for others, then what this host does by itself.
     asked = ask_vips(params["vips"], login, seconds)
-    health = in_background(lambda: endpoint.ask(ENDPOINT_HOST, port, seconds) if port else None)
+    ports = problems.part(
+        "endpoint_ports", lambda: endpoint_ports(params["endpoint_listeners"]), []
+    )
+    health = in_background(lambda: ask_endpoint(wanted, ports, seconds))
     said = in_background(lambda: admin.ask(params["haproxy_socket"], admin.STATE, seconds))
     shown = in_background(lambda: shown_units([*names, KEEPALIVED]))
     versions = {
@@ -457,6 +497,7 @@ def gather(params, login):
         "asked": {
             name: problems.part("vips", answer, "not asked") for name, answer in asked.items()
         },
+        "endpoint_ports": ports,
         "endpoint": problems.part("endpoint", health, None),
     }
     properties = problems.part("units", shown, [])

@@ -102,6 +102,34 @@ def test_a_check_that_cannot_succeed_stops_at_the_standby(holder, standby, lbs, 
     assert mended.changed == set()
 
 
+def said_of_mycats(lb, since):
+    """What HAProxy logged of MyCats that are down."""
+    log = lb.run("journalctl", "-q", "-u", "haproxy", "-o", "cat", f"--since=@{since:.3f}").stdout
+    return [line for line in log.splitlines() if "is DOWN" in line or "no server" in line]
+
+
+def ports_of(mycat):
+    """The ports of a MyCat host from 48700 on at which somebody listens."""
+    lines = mycat.run("ss", "-Hltn", "sport >= :48700 and sport <= :48709").stdout.splitlines()
+    return {line.split()[3].rpartition(":")[2] for line in lines}
+
+
+def test_the_health_endpoint_moves_and_no_mycat_is_unchecked(holder, lbs, mycats):
+    """It answers at both ports until the load balancers ask the new one."""
+    since = time.time()
+    try:
+        moved = site(mycat_status_port=48701)
+        assert moved.rc == 0, moved.output
+        assert moved.changed == {host.name for host in (*lbs, *mycats)}
+        assert [ports_of(mycat) for mycat in mycats] == [{"48701"}] * 2
+        assert site(mycat_status_port=48701).changed == set()
+    finally:
+        back = site()
+    assert back.rc == 0, back.output
+    assert [ports_of(mycat) for mycat in mycats] == [{"48700"}] * 2
+    assert {lb.name: said_of_mycats(lb, since) for lb in lbs} == {lb.name: [] for lb in lbs}
+
+
 def test_a_file_that_was_written_and_not_loaded_is_loaded_by_the_next_run(holder, lbs, vip):
     # As a run leaves it that ends before its handlers.
     holder.run("sh", "-c", f"cp -p {CONF} {CONF}.new && mv {CONF}.new {CONF}")

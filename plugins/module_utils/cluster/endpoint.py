@@ -39,7 +39,8 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
             allow = settings.get("mycat_status_allow")
             allow = _load_balancer_addresses(request, host, refused) if allow is None else allow
             budget = mycat_loss.budget_of(_asking(request, host))
-            context = template_context(host, allow, program, budget)
+            former = _former_ports(request, host)
+            context = template_context(host, allow, program, budget, former)
         except (SettingError, RefusalError) as error:
             refused.add_each(host.name, error)
             continue
@@ -52,6 +53,7 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
             with_xinetd=xinetd,
             # The file of the other listener, if the host has it: that listener is to be stopped.
             leaves=[] if changes.gone([other], files) else [other],
+            former_ports=former,
             unit_known=xinetd or not changes.gone([SOCKET_UNIT], files),
             credentials_file=settings.get("mycat_status_credentials_file"),
             packages=["python3", *(["xinetd"] if xinetd else [])],
@@ -67,6 +69,27 @@ def _asking(request: Request, mycat: HostView) -> list[HostView]:
         if mycat.name in members.mycats
         for name in members.load_balancers
     ]
+
+
+def _former_ports(request: Request, mycat: HostView) -> list[int]:
+    """The ports other than its own at which the endpoint answers and is still asked.
+
+    It answers at both until the load balancers have changed: at no moment is a MyCat unchecked.
+    """
+    own = mycat.settings["mycat_status"]["mycat_status_port"]
+    return [
+        port
+        for port in mycat.state.get("endpoint_ports") or ()
+        if port != own and any(_may_ask(lb, mycat.name, port) for lb in _asking(request, mycat))
+    ]
+
+
+def _may_ask(lb: HostView, mycat: str, port: int) -> bool:
+    """Whether a load balancer checks a MyCat at a port, as far as is known."""
+    if not lb.reachable:
+        return True
+    asks = (lb.state.get("haproxy") or {"asks": {}}).get("asks")
+    return asks is None or asks.get(mycat) == port
 
 
 def _load_balancer_addresses(request: Request, mycat: HostView, refused: Refusals) -> list[str]:
@@ -118,10 +141,15 @@ def with_xinetd(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
 
 
 def template_context(
-    host: HostView, allow: Sequence[str], program: Any, budget: float
+    host: HostView,
+    allow: Sequence[str],
+    program: Any,
+    budget: float,
+    former_ports: Sequence[int] = (),
 ) -> dict[str, Any]:
     """What the role's templates get. Raises RefusalError; ``allow`` are the addresses that may
-    ask, ``budget`` is the time, in seconds, in which a MyCat that hangs is to be out."""
+    ask, ``budget`` is the time, in seconds, in which a MyCat that hangs is to be out,
+    ``former_ports`` are those at which it answers besides its own."""
     settings = mycat_loss.endpoint_settings(host.settings["mycat_status"], budget)
     asked = _program_settings(settings, allow)
     errors = [*_problems(host), *_refused_by(program, asked)]
@@ -131,7 +159,7 @@ def template_context(
         "with_xinetd": with_xinetd(settings, host.facts),
         "xinetd_wait": settings["mycat_status_xinetd_wait"],
         "init_script": host.facts.get("os_family", "Debian") == "Debian",
-        "port": settings["mycat_status_port"],
+        "ports": [settings["mycat_status_port"], *former_ports],
         "allow": asked["allow"],
         "program_settings": asked,
         "credentials": {

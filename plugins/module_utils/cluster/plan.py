@@ -154,6 +154,7 @@ def _run(
     return {
         "waves": [*_mycat_waves(planned, hosts), *_load_balancer_waves(planned, hosts)],
         "changing": changing,
+        "waiting": _waiting(request, planned, hosts),
         "clusters": {name: entry["clusters"] for name, entry in hosts.items()},
         "packages": {
             name: found for name in changing if (found := _packages(hosts[name], request.changing))
@@ -165,7 +166,13 @@ def _run(
         },
         "marks": {name: sorted(set(_marks(request.hosts[name]))) for name in lbs},
         "notes": list(
-            dict.fromkeys((*request.notes, *(note for one in planned for note in _notes(one))))
+            dict.fromkeys(
+                (
+                    *request.notes,
+                    *(note for one in planned for note in _notes(one)),
+                    *_notes_on_ports(request, hosts),
+                )
+            )
         ),
         "started": request.started,
         "settle": {name: hosts[name].get("settle", QUICK) for name in changing},
@@ -174,6 +181,20 @@ def _run(
             "clusters": {one.cluster.members.name: _expected(one, hosts) for one in planned}
         },
     }
+
+
+def _waiting(
+    request: Request, planned: Sequence[_Planned], hosts: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """The MyCats that answer at a former port until this run has changed the load balancers."""
+    return [
+        mycat.name
+        for one in planned
+        if any("haproxy" in hosts[lb.name]["roles"] for lb in one.cluster.load_balancers)
+        for mycat in one.cluster.mycats
+        if mycat.reachable and "mycat_status" in request.changing
+        if hosts[mycat.name].get("mycat_status", {}).get("former_ports")
+    ]
 
 
 def _packages(entry: Mapping[str, Any], roles: Sequence[str]) -> list[str]:
@@ -192,6 +213,16 @@ def _marks(host: HostView) -> Iterator[str]:
 
 def _notes(one: _Planned) -> Sequence[str]:
     return [*one.keepalived.plan.notes, *one.keepalived.notes] if one.keepalived else []
+
+
+def _notes_on_ports(request: Request, hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for name, entry in hosts.items():
+        port = request.hosts[name].settings.get("mycat_status", {}).get("mycat_status_port")
+        for former in entry.get("mycat_status", {}).get("former_ports") or ():
+            yield (
+                f"{name}: its health endpoint answers at {former} besides {port} until no load "
+                f"balancer asks {former} any more"
+            )
 
 
 def _expected(one: _Planned, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

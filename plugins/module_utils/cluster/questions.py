@@ -12,7 +12,7 @@ from ..keepalived.settings import programs
 from ..readers import SettingError
 from .files import Role
 from .hosts import HostView, answering_port, vips_of
-from .managed import ACCOUNTS, MAIN_FILES, PACKAGES, UNITS
+from .managed import ACCOUNTS, MAIN_FILES, PACKAGES, SOCKET_UNIT, UNITS, XINETD_SERVICE
 
 
 def questions(
@@ -49,6 +49,7 @@ def questions(
             ]
     if own.get("mycat_status_port"):
         asked["endpoint_port"] = own["mycat_status_port"]
+        asked["endpoint_listeners"] = [XINETD_SERVICE, SOCKET_UNIT]
         asked["ports"] = [own["mycat_status_port"]]
     if own.get("mycat_status_credentials_file"):
         asked["paths"].append(own["mycat_status_credentials_file"])

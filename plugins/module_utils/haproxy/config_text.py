@@ -28,6 +28,10 @@ _NO_COMPLAINT = re.compile(
     r"server-state|global server state file|^Server \S+ is DOWN via "
     r"|^Warnings were found|^Configuration file is valid|version is|path to executable is"
 )
+# A section, and the check's port on a line of it.
+_SECTION = re.compile(r"^(?=[a-z])", re.MULTILINE)
+_CHECK_PORT = re.compile(r"^\s+(default-server|server (\S+))\s(?:.*\s)?port (\d+)", re.MULTILINE)
+_SERVER = re.compile(r"^\s+server (\S+)", re.MULTILINE)
 _LEVEL = re.compile(r"^\[\w+\]\s+(?:\d+/\d+\s+)?\(\d+\)\s*:\s*(?:config\s*:\s*)?")
 
 
@@ -71,3 +75,15 @@ def digest_of(text: str) -> str:
 def has_digest(text: str, digest: str) -> bool:
     """Whether a configuration is one that this digest was put into, and was not edited since."""
     return digest in text and digest_of(text.replace(digest, DIGEST)) == digest
+
+
+def check_ports(text: str, proxy: str) -> dict[str, int]:
+    """The ports at which a configuration of the role checks the servers of a listener."""
+    sections = _SECTION.split(text)
+    section = next((part for part in sections if part.startswith(f"listen {proxy}\n")), "")
+    given = {server: int(port) for _words, server, port in _CHECK_PORT.findall(section)}
+    return {
+        server: given.get(server, given.get("", 0))
+        for server in _SERVER.findall(section)
+        if server in given or "" in given
+    }

@@ -12,7 +12,7 @@ from ..host.files import read_text
 from ..host.problems import Problems
 from ..network.connection import NoAnswer
 from . import admin
-from .config_text import has_digest
+from .config_text import check_ports, has_digest
 
 
 def state(
@@ -31,6 +31,8 @@ def state(
         "description": None,
         "loaded_is_file": None,
         "servers": [],
+        # What it does once it is started.
+        "asks": check_ports(text, "mycat") if _has_description(text) else {},
     }
     try:
         said = answer()
@@ -40,13 +42,15 @@ def state(
     if not info:
         return {**dead, "reason": "the admin socket is not HAProxy's"}
     digest = info.get("description")
+    is_file = has_digest(text, digest) if digest and _has_description(text) else None
     return {
         **dead,
         "alive": True,
         "version": admin.version(info.get("Version", "")) or None,
         "description": digest,
-        "loaded_is_file": has_digest(text, digest) if digest and _has_description(text) else None,
+        "loaded_is_file": is_file,
         "servers": admin.servers(said),
+        "asks": None if is_file is False else dead["asks"],
     }
 
 

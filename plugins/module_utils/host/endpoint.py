@@ -17,6 +17,8 @@ from ..network.connection import Connection, NoAnswer
 
 _MOST = 65536
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
+# Of xinetd and of a socket unit of systemd.
+_PORT = re.compile(r"^\s*(?:port\s*=|ListenStream=)\s*(\d+)\s*$", re.MULTILINE)
 _FIELDS = ("status", "level", "reason")
 _SOMETIMES = ("warnings", "drain")
 
@@ -32,6 +34,12 @@ def ask(host: str, port: int, seconds: float) -> dict[str, Any]:
             return verdict(connection.rest(_MOST))
     except NoAnswer as problem:
         return {"code": None, "status": None, "level": None, "reason": str(problem)}
+
+
+def ports_of(*texts: str) -> list[int]:
+    """The ports at which the endpoint answers, as the files say that make it listen."""
+    found = (int(port) for text in texts for port in _PORT.findall(text))
+    return list(dict.fromkeys(found))
 
 
 def verdict(answer: bytes) -> dict[str, Any]:

@@ -21,11 +21,15 @@ from ansible_collections.mycat.ha.plugins.module_utils.cluster.managed import (
     KEEPALIVED_CONF,
     MAIN_FILES,
     PACKAGES,
+    SOCKET_UNIT,
     UNITS,
+    XINETD_SERVICE,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.members import Members
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.plan import Result, make
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.request import Request
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy.config_text import check_ports
+from ansible_collections.mycat.ha.plugins.module_utils.host.endpoint import ports_of
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.config_test import masked
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse
 from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
@@ -172,7 +176,12 @@ def state(needs: Mapping[str, Any], holds: bool) -> dict[str, Any]:
         text = needs["haproxy"]["text"]
         text = text.replace("@digest@", changes.digest(text)[:16])
         found["files"][HAPROXY_CFG] = file(text, "0640")
-        found["haproxy"] = {"alive": True, "loaded_is_file": True, "servers": []}
+        found["haproxy"] = {
+            "alive": True,
+            "loaded_is_file": True,
+            "servers": [],
+            "asks": check_ports(text, "mycat"),
+        }
     if "keepalived" in needs:
         text = needs["keepalived"]["text"]
         found["files"][KEEPALIVED_CONF] = file(text, "0600")
@@ -188,6 +197,8 @@ def state(needs: Mapping[str, Any], holds: bool) -> dict[str, Any]:
             ]
     if "mycat_status" in needs:
         found["endpoint"] = {"code": 200, "status": "up", "level": "greeting", "reason": ""}
+        written = {row["path"]: row.get("content", "") for row in needs["mycat_status"]["files"]}
+        found["endpoint_ports"] = ports_of(written.get(XINETD_SERVICE) or written[SOCKET_UNIT])
     return found
 
 

@@ -18,6 +18,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.cluster.managed import (
 )
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.members import Members
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.plan import Result, make
+from ansible_collections.mycat.ha.plugins.module_utils.host.endpoint import ports_of
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.change import (
     cluster_wide,
     restart_required,
@@ -40,6 +41,12 @@ SECRET = {
 def pair(**variables: Any) -> list[HostView]:
     """Two load balancers and two MyCats."""
     return [lb(11, **variables), lb(12, **variables), mycat(21), mycat(22)]
+
+
+def on_port(port: int) -> list[HostView]:
+    """The pair, whose health endpoints shall answer at this port."""
+    own = {"mycat_status_port": port}
+    return [lb(11, **own), lb(12, **own), mycat(21, **own), mycat(22, **own)]
 
 
 def two_clusters(east: str = EAST_VIP, west: str = WEST_VIP, **more: Any) -> list[HostView]:
@@ -151,6 +158,48 @@ def test_mycats_that_serve_change_one_before_the_others() -> None:
     hosts = installed(pair(), planned(pair()))
     changed = [edited(host, "/etc/mycat_status/mycat_status.json") for host in hosts[2:]]
     assert planned([*hosts[:2], *changed]).run["waves"] == [["mycat1"], ["mycat2"]]
+
+
+def listening(result: Result, host: str) -> list[int]:
+    """The ports at which a MyCat's endpoint would answer after this plan."""
+    rows = result.hosts[host]["mycat_status"]["files"]
+    return ports_of(*(row.get("content", "") for row in rows if "xinetd.d" in row["path"]))
+
+
+def test_an_endpoint_keeps_its_port_until_no_load_balancer_asks_it() -> None:
+    """The run changes the MyCats, then the load balancers, and plans again."""
+    hosts = installed(pair(), planned(pair()))
+    moved = reset(hosts, on_port(48701))
+    first = planned(moved)
+    assert listening(first, "mycat1") == [48701, 48700]
+    assert first.run["waves"] == [["mycat1"], ["mycat2"], ["lb2"], ["lb1"]]
+    assert first.run["waiting"] == ["mycat1", "mycat2"]
+    moved = installed(moved, first)
+    assert moved[2].state["endpoint_ports"] == [48701, 48700]
+    second = planned(moved)
+    assert listening(second, "mycat1") == [48701]
+    assert (second.run["waves"], second.run["waiting"]) == ([["mycat1"], ["mycat2"]], [])
+    assert planned(installed(moved, second)).run["waves"] == []
+
+
+@pytest.mark.parametrize(
+    ("haproxy", "kept"),
+    [
+        pytest.param({"asks": {"mycat1": 48700}}, [48701, 48700], id="asks"),
+        pytest.param({"asks": {"mycat1": 48701}}, [48701], id="asks-the-new-port"),
+        pytest.param({"asks": {}}, [48701], id="another-configuration"),
+        pytest.param({"asks": None}, [48701, 48700], id="not-known"),
+        pytest.param(None, [48701], id="none"),
+    ],
+)
+def test_what_a_load_balancer_asks_decides(haproxy: Any, kept: list[int]) -> None:
+    lbs = [replace(one, state={**one.state, "haproxy": haproxy}) for one in pair()[:2]]
+    mycats = [
+        replace(one, state={**one.state, "endpoint_ports": [48700]}) for one in on_port(48701)[2:]
+    ]
+    assert listening(planned([*lbs, *mycats]), "mycat1") == kept
+    lost = planned([lbs[0], unreached(lbs[1]), *mycats])
+    assert listening(lost, "mycat1") == [48701, 48700]
 
 
 def test_a_change_that_all_must_make_is_one_wave() -> None:
