@@ -19,7 +19,7 @@ from ..network.addresses import canonical
 from ..readers import RefusalError
 from . import changes, former, placement
 from .hosts import HostView, all_virtual_addresses, answering_port
-from .managed import KEEPALIVED_CONF, RUN_FOLDER
+from .managed import ADDRESS_UNIT, KEEPALIVED_CONF, RUN_FOLDER
 from .request import Cluster
 
 # What modes kill and weight write into keepalived_log; log readers may know these lines.
@@ -355,13 +355,19 @@ def _needs(
         first_text=first.hosts[host.name].text if first else "",
         own_vips=[vip for vip, home in plan.homes.items() if home == host.name],
         restart=_restarts(host, mine.text),
-        units=["keepalived.service"],
+        units=["keepalived.service", *([ADDRESS_UNIT] if host.systemd else [])],
         further=list(_changes(host, mine.text)),
         # Where all wait, somebody else has an address: the network tells who.
         claims=[_claim(claim) for claim in (mine.watched if waiting else mine.claims)],
         watched=[_claim(claim) for claim in mine.watched],
         programs=[dict(program) for program in mine.programs],
         probe=settings["keepalived_probe"],
+        peers=[
+            link["address"]
+            for name, other in plan.hosts.items()
+            if name != host.name
+            for link in other.links
+        ],
         port=answering_port(host),
         verify_timeout=settings["keepalived_verify_timeout"],
         settled_after=plan.slowest + 1,
@@ -386,6 +392,11 @@ def _context(
         "alive_port": settings["keepalived_haproxy_alive_port"],
         "notify_user": settings["keepalived_notify_user"] or "keepalived_script",
         "node_loss": plan.bounds["node_loss"],
+        "end_sessions": settings["keepalived_end_sessions"],
+        "vips": list(plan.addresses),
+        "own_addresses": list(
+            dict.fromkeys(link["address"] for link in plan.hosts[host.name].links)
+        ),
     }
 
 

@@ -14,6 +14,8 @@ DRAIN_FILE = "/run/mycat_status/drain"
 SOCKET_UNIT = "/etc/systemd/system/mycat_status.socket"
 XINETD_SERVICE = "/etc/xinetd.d/mycat_status"
 
+ADDRESS_UNIT = "mycat_ha_addresses.service"
+
 #: The file of a role's own daemon, which a module of its own installs.
 MAIN_FILES = {"haproxy": (HAPROXY_CFG,), "keepalived": (KEEPALIVED_CONF,), "mycat_status": ()}
 PACKAGES = {
@@ -23,7 +25,7 @@ PACKAGES = {
 }
 UNITS = {
     "haproxy": ("haproxy.service",),
-    "keepalived": ("keepalived.service",),
+    "keepalived": ("keepalived.service", ADDRESS_UNIT),
     "mycat_status": ("xinetd.service", "mycat_status.socket"),
 }
 ACCOUNTS = {"haproxy": (), "keepalived": ("keepalived_script",), "mycat_status": ("mycat_status",)}

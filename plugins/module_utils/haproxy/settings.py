@@ -618,6 +618,8 @@ def resolve(
         "maxconn": connections,
         # Two descriptors a connection; the rest is listeners, checks and logs.
         "nofile": 2 * connections + 1024,
+        # So that clients hear of the end of a session at a virtual IP that has left the host.
+        "transparent": bool(_vips(settings)),
         # A virtual IP is on another host most of the time.
         "nonlocal_bind": bool(settings["haproxy_nonlocal_bind"])
         or any(_host(bind) in _vips(settings) for _where, bind in binds),
