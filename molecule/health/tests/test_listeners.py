@@ -123,6 +123,38 @@ def test_each_host_takes_the_other_listener(whole, others, mycats, inspect, awai
             mycat.run("systemctl", "start", "mycat")
 
 
+def test_the_endpoint_runs_with_the_python_of_the_distribution(whole, mycats, await_conclusions):
+    """Whatever Ansible itself runs with, here a Python in a home that is closed to others."""
+    own = "/root/own/python3"
+    for mycat in mycats:
+        mycat.run("sh", "-ec", f"mkdir -p -m 700 /root/own; ln -sf /usr/bin/python3 {own}")
+        mycat.run("rm", "/usr/local/lib/mycat_status/memory.py")
+    limit = "--limit=" + ",".join(mycat.name for mycat in mycats)
+    done = converge(limit, "--skip-tags=balance", ansible_python_interpreter=own)
+    assert done.rc == 0, done.output
+    assert done.changed == {mycat.name for mycat in mycats}
+    for mycat in mycats:
+        said = mycat.run("grep", "-r", "/root/own", "/etc/systemd", "/etc/xinetd.d", check=False)
+        assert said.stdout == ""
+    await_conclusions({mycat.name: UP for mycat in mycats})
+
+
+def test_a_python_that_the_endpoint_cannot_run_is_refused(whole, mycats, await_conclusions):
+    mycat = mycats[-1]
+    python = mycat.run("readlink", "-f", "/usr/bin/python3").stdout.strip()
+    mycat.run("rm", "/usr/local/lib/mycat_status/memory.py")
+    mycat.run("chmod", "0700", python)
+    try:
+        done = converge(f"--limit={mycat.name}", "--skip-tags=balance")
+    finally:
+        mycat.run("chmod", "0755", python)
+    assert done.rc != 0
+    assert "does not run the health endpoint as the user mycat_status" in done.said
+    undone = converge(f"--limit={mycat.name}", "--skip-tags=balance")
+    assert undone.rc == 0, undone.output
+    await_conclusions({mycat.name: UP})
+
+
 @pytest.fixture(scope="module")
 def spoiled(mycats) -> Iterator[Host]:
     """A host with a program on port 48799, and files of credentials that cannot serve."""
