@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import difflib
 import itertools
+import re
 from dataclasses import replace
 from typing import Iterator, Sequence
 
@@ -350,6 +351,8 @@ def _mended(node: Node, check: Check) -> str:
             f"{check.name} on {node.name}."
         )
     command = commands.mended(check.command)
+    if node.keepalived_version >= versions.LINKED_PATHS_REFUSED_SINCE:
+        command = re.sub(r"\A/bin/", "/usr/bin/", command)
     if command:
         return f'Write script "{command}" in vrrp_script {check.name} on {node.name}.'
     return (

@@ -39,6 +39,7 @@ from clusters import (
     scripted,
     severe,
     text,
+    version,
     weight,
 )
 from rule_cases import CASES
@@ -480,3 +481,11 @@ def test_a_fix_for_all_nodes_is_said_once():
     text = model(both={"virtual_router_id": 256})().as_text(Severity.ERROR)
     assert text.count("Fix: Write virtual_router_id 1 on ") == 1
     assert "Also (lb2, VI_1)" in text
+
+
+@pytest.mark.parametrize(("number", "shell"), [((2, 2, 7), "/bin/sh"), ((2, 3, 3), "/usr/bin/sh")])
+def test_a_shell_is_where_root_may_run_it(number, shell):
+    nodes = {**scripted(command="pidof haproxy || exit 1", user="root"), **version(number)}
+    fixes = {f.fix for f in model(nodes=nodes)().findings if f.id == "script-shell-operators"}
+    assert all(f'"{shell} -c ' in fix for fix in fixes)
+    assert fixes
