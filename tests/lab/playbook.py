@@ -72,6 +72,31 @@ def run_playbook(
     return Run(done.returncode, done.stdout + done.stderr, read_recap(done.stdout))
 
 
+def kill_playbook(playbook: str, at: str, nth: int = 1) -> None:
+    """Run ``playbook``, and kill it (SIGKILL) as it prints ``at`` for the ``nth`` time.
+
+    ``at`` is a part of a line. Ansible's workers end what they are at. AssertionError where the
+    playbook ends before.
+    """
+    lines: list[str] = []
+    with subprocess.Popen(
+        _command(playbook, (), {}),
+        cwd=ROOT,
+        env=_environment(None),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            lines.append(line)
+            nth -= at in line
+            if not nth:
+                process.kill()
+                return
+    raise AssertionError(f"{playbook} ended before {at!r}: {''.join(lines)}")
+
+
 def _command(
     playbook: str | Path, options: Iterable[str], variables: Mapping[str, object]
 ) -> list[str]:

@@ -13,7 +13,7 @@ from lab.earlier import unpack
 from lab.haproxy import servers
 from lab.hosts import Host, await_, await_one_holder
 from lab.outage import measure
-from lab.playbook import ROOT, run_playbook
+from lab.playbook import ROOT, kill_playbook, run_playbook
 from lab.watch import Watch
 
 # The last version with a play for each role, and with its health endpoint in one file.
@@ -22,7 +22,15 @@ SITE = "playbooks/site.yml"
 DRAIN = "/run/mycat_status/drain"
 MAINTENANCE = "/run/mycat_ha/maintenance"
 # Seconds: the most that the load goes on, and between two new connections.
-LOAD, EVERY = 500, 0.05
+LOAD, EVERY = 900, 0.05
+# Tasks, and the how manieth time site.yml begins them. Files are written and not in force yet: on a
+# MyCat, on the standby (twice, since the next run begins there), on the holder.
+KILLS = (
+    ("Compile the program", 1),
+    ("Install haproxy.cfg", 1),
+    ("Run keepalived with it", 1),
+    ("Run keepalived with it", 2),
+)
 FOLDERS = ("/etc", "/usr/local", "/run/mycat_ha", "/run/mycat_status", "/var/lib/mycat_ha")
 UNITS = ("keepalived", "haproxy", "xinetd", "mycat_status.socket", "mycat_status.service")
 # What programs of the distribution make beside them, and copies that are kept for the operator.
@@ -164,5 +172,24 @@ def test_an_upgrade_loses_no_connection_and_keeps_what_the_operator_set(
     assert run.rc == 0, run.output
     assert standing() == before
     assert watch.owners == [before.holder]
+    assert outage.connections_failed == 0, outage
+    assert_taken_over()
+
+
+def test_an_upgrade_that_is_killed_half_way_is_finished_by_the_next_run(
+    former, standing, assert_taken_over, lbs, client, vip
+):
+    before = standing()
+    runs = []
+
+    def upgrade() -> None:
+        for task, nth in KILLS:
+            kill_playbook(SITE, task, nth)
+        runs.append(run_playbook(SITE))
+
+    outage = measure(client, vip, upgrade, LOAD, EVERY, end_with_failure=True)
+    (run,) = runs
+    assert run.rc == 0, run.output
+    assert standing() == before
     assert outage.connections_failed == 0, outage
     assert_taken_over()
