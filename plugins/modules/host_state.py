@@ -169,6 +169,13 @@ listeners:
   returned: always
   type: dict
   sample: {'8066': [haproxy]}
+firewall:
+  description:
+    - The C(kind) of firewall that is in force, V(firewalld), V(ufw), V(nftables) for a set of rules
+      of one's own, or V(null); and the C(rules) that somebody gave to firewalld or ufw.
+  returned: always
+  type: dict
+  sample: {kind: ufw, rules: [ufw allow 8066/tcp]}
 addresses:
   description:
     - Addresses that the host has. IPv6 addresses that are being tried for duplicates, or are one,
@@ -285,6 +292,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.haproxy import state as h
 from ansible_collections.mycat.ha.plugins.module_utils.host import (
     addresses,
     endpoint,
+    firewall,
     packages,
     units,
 )
@@ -484,6 +492,7 @@ def gather(params, login):
             lambda: program_version(KEEPALIVED, "--version", installed_version)
         ),
     }
+    filtered = in_background(firewall.state)
     installed = in_background(lambda: packages_state(params["packages"]))
     first_addresses = in_background(host_addresses)
 
@@ -504,6 +513,7 @@ def gather(params, login):
     result["units"] = {
         name: units.state_of(units.properties_of(name, properties)) for name in names if properties
     }
+    result["firewall"] = problems.part("firewall", filtered, {"kind": None, "rules": []})
     known = addresses.Addresses(host_addresses, problems)
     known.present = problems.part("addresses", first_addresses, frozenset())
     has_haproxy = result["versions"]["haproxy"] is not None

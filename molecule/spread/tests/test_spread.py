@@ -198,3 +198,34 @@ def test_keepalived_waits_for_an_address_that_comes_after_it(name, lbs, elsewher
     finally:
         give_address(lb)
     await_(lambda: ready(lb), 30, f"{lb.name} is in the election")
+
+
+@pytest.fixture
+def firewalls(lbs, mycats):
+    """ufw in force on two hosts and firewalld on one, as they are after their installation."""
+    first, second, _third = lbs
+    for host, name in ((first, "ufw"), (second, "firewalld"), (mycats[0], "ufw")):
+        install = f"DEBIAN_FRONTEND=noninteractive apt-get install -qq -y {name}"
+        # Debian's own archive; the hosts know only that of their image.
+        host.run("cp", "/etc/apt/debian.list", "/etc/apt/sources.list.d/debian.list")
+        host.run("sh", "-ec", f"apt-get update -qq; {install} >/dev/null")
+        host.run("rm", "/etc/apt/sources.list.d/debian.list")
+    for host in (first, mycats[0]):
+        host.run("ufw", "--force", "enable")
+    second.run("systemctl", "start", "firewalld")
+    yield
+    for host in (first, mycats[0]):
+        host.run("ufw", "--force", "disable")
+    second.run("systemctl", "disable", "--now", "firewalld")
+
+
+def test_a_run_opens_what_the_cluster_needs(homes, lbs, mycats, client, vips, firewalls):
+    opened = converge()
+    assert opened.rc == 0, opened.output
+    assert opened.changed == {lbs[0].name, lbs[1].name, mycats[0].name}
+    again = converge()
+    assert again.rc == 0, again.output
+    assert again.changed == set()
+    for name, vip in vips.items():
+        await_(lambda v=vip: len(holders(lbs, v)) == 1, 20, f"one holds {name}")
+        assert client.query(vip, "select 1").stdout == "1\n"

@@ -54,6 +54,8 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
             # The file of the other listener, if the host has it: that listener is to be stopped.
             leaves=[] if changes.gone([other], files) else [other],
             former_ports=former,
+            ports=[*context["ports"], settings["mycat_status_sql_port"]],
+            asking=[address for address in context["allow"] if address not in LOCAL],
             unit_known=xinetd or not changes.gone([SOCKET_UNIT], files),
             credentials_file=settings.get("mycat_status_credentials_file"),
             packages=["python3", *(["xinetd"] if xinetd else [])],

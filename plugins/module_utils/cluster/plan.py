@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from . import changes, endpoint, haproxy, keepalived, waves
+from . import changes, endpoint, firewall, haproxy, keepalived, waves
 from .hosts import HostView, answering_port, vips_of
 from .managed import ACCOUNTS, MAIN_FILES
 from .request import Cluster, Refusals, Request, kinds
@@ -65,6 +65,8 @@ def make(request: Request) -> Result:
     for role, found in needs.items():
         for each in found:
             _merge(request, hosts[each["name"]], role, each)
+    for name, entry in hosts.items():
+        _open_firewall(request, request.hosts[name], entry)
     _refuse_shared_vips(request, refused)
     _refuse_report(request, refused)
     return Result(
@@ -143,6 +145,21 @@ def _merge(request: Request, entry: dict[str, Any], role: str, needs: dict[str, 
             entry["settle"] = needs["settled_after"]
 
 
+def _open_firewall(request: Request, host: HostView, entry: dict[str, Any]) -> None:
+    """Put what the host's firewall has to be told into ``entry``: commands, and what is noted."""
+    entry["firewall"], entry["firewall_notes"] = [], []
+    kind = (host.state.get("firewall") or {}).get("kind")
+    if not kind or host.common.get("mycat_ha_firewall") == "off":
+        return
+    wanted = firewall.rules(host, entry)
+    if kind == "nftables":
+        entry["firewall_notes"] = list(dict.fromkeys(map(firewall.by_hand, wanted)))
+    elif set(request.changing) == set(request.roles):
+        lacking = firewall.missing(host, wanted)
+        entry["firewall"] = firewall.commands(host, lacking)
+        entry["changes"] += [f"{kind}: {text}" for text in lacking]
+
+
 # --- what the tasks of all hosts ask about --------------------------------------------------------
 
 
@@ -171,6 +188,7 @@ def _run(
                     *request.notes,
                     *(note for one in planned for note in _notes(one)),
                     *_notes_on_ports(request, hosts),
+                    *_notes_on_firewalls(hosts),
                 )
             )
         ),
@@ -222,6 +240,15 @@ def _notes_on_ports(request: Request, hosts: Mapping[str, Mapping[str, Any]]) ->
             yield (
                 f"{name}: its health endpoint answers at {former} besides {port} until no load "
                 f"balancer asks {former} any more"
+            )
+
+
+def _notes_on_firewalls(hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for name, entry in hosts.items():
+        if entry["firewall_notes"]:
+            yield (
+                f"{name}: nftables refuses some input. See that its rules have, before that: "
+                f"{'; '.join(entry['firewall_notes'])} (mycat_ha_firewall: off silences this)"
             )
 
 
