@@ -8,53 +8,35 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
 from ansible_collections.mycat.ha.plugins.module_utils.variables import unknown_variables
+from lab.documents import PAGES, ROOT, examples, is_local, plays
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    str(path.relative_to(ROOT))
-    for pattern in ("*.md", "docs/**/*.md", "roles/*/README.md")
-    for path in ROOT.glob(pattern)
-)
 INVENTORY = "[haproxy]\nlb1\nlb2\n\n[mycat]\nmycat1\n\n[all:vars]\nmycat_ha_vip=192.0.2.100/24\n"
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+KEEPALIVED = """\
+vrrp_instance VI_1 {{
+    state BACKUP
+    interface eth0
+    virtual_router_id 51
+    priority 254
+    unicast_src_ip {own}
+    unicast_peer {{
+        {peer}
+    }}
+    virtual_ipaddress {{
+        192.0.2.100/24
+    }}
+}}
+"""
 _OURS = re.compile(r"(?:mycat_ha|mycat_status|haproxy|keepalived)_\w+")
 
-
-@dataclass(frozen=True)
-class Example:
-    """A code block of a page; ``line`` is that of its first line."""
-
-    page: str
-    line: int
-    language: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
-def examples(*languages: str) -> Iterator[Example]:
-    for page in PAGES:
-        text = (ROOT / page).read_text(encoding="utf-8")
-        for block in _BLOCK.finditer(text):
-            if block[1] in languages:
-                yield Example(page, text.count("\n", 0, block.start(2)) + 1, block[1], block[2])
-
-
-def is_play(content: object) -> bool:
-    return isinstance(content, list) and any("hosts" in entry for entry in content)
-
-
 LOADED = [(example, yaml.safe_load(example.text)) for example in examples("yaml")]
-PLAYS = [example for example, content in LOADED if is_play(content)]
+PLAYS = [example for example, _content in plays()]
+LOCAL = [example for example, content in plays() if is_local(content)]
 VARIABLES = [
     pytest.param(content, id=str(example))
     for example, content in LOADED
@@ -92,11 +74,20 @@ def run(command: str, *arguments: object) -> subprocess.CompletedProcess:
 def test_plays_have_no_syntax_error(tmp_path):
     assert PLAYS
     (tmp_path / "inventory.ini").write_text(INVENTORY, encoding="utf-8")
-    files = []
-    for example in PLAYS:
-        files.append(tmp_path / f"{str(example).replace('/', '.').replace(':', '.line')}.yml")
-        files[-1].write_text(example.text, encoding="utf-8")
+    files = [example.written(tmp_path) for example in PLAYS]
     done = run("ansible-playbook", "--syntax-check", "-i", tmp_path / "inventory.ini", *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# Those of roles run on hosts: molecule/default/tests/test_examples.py.
+@pytest.mark.slow
+@pytest.mark.parametrize("example", LOCAL, ids=str)
+def test_plays_without_hosts_run(example, tmp_path):
+    for name, peer in (("lb1", "lb2"), ("lb2", "lb1")):
+        addresses = {"lb1": "192.0.2.11", "lb2": "192.0.2.12"}
+        text = KEEPALIVED.format(own=addresses[name], peer=addresses[peer])
+        (tmp_path / f"{name}-keepalived.conf").write_text(text, encoding="utf-8")
+    done = run("ansible-playbook", example.written(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

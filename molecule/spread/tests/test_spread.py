@@ -229,3 +229,35 @@ def test_a_run_opens_what_the_cluster_needs(homes, lbs, mycats, client, vips, fi
     for name, vip in vips.items():
         await_(lambda v=vip: len(holders(lbs, v)) == 1, 20, f"one holds {name}")
         assert client.query(vip, "select 1").stdout == "1\n"
+
+
+def forget_keepalived(lbs):
+    """As before the first run."""
+    for lb in lbs:
+        lb.run("systemctl", "stop", "keepalived")
+        lb.run("rm", "-f", "/etc/keepalived/keepalived.conf")
+
+
+def test_a_new_cluster_starts_spread_with_sticky_and_moves_nothing_later(homes, lbs, vips):
+    def held():
+        return {name: [lb.name for lb in holders(lbs, vip)] for name, vip in vips.items()}
+
+    forget_keepalived(lbs)
+    try:
+        first = converge(mycat_ha_preempt="sticky")
+        assert first.rc == 0, first.output
+        assert held() == {name: [home.name] for name, home in homes.items()}
+        again = converge(mycat_ha_preempt="sticky")
+        assert again.rc == 0, again.output
+        assert again.changed == set()
+        lbs[0].run("systemctl", "restart", "keepalived")
+        await_(lambda: ready(lbs[0]), 30, "the first load balancer is back")
+        after = held()
+        assert sum(map(len, after.values())) == len(vips)
+        told = converge(mycat_ha_preempt="sticky")
+        assert told.rc == 0, told.output
+        assert held() == after
+        assert "the virtual IPs are not spread" in told.output
+    finally:
+        back = converge()
+    assert back.rc == 0, back.output

@@ -11,10 +11,10 @@ from typing import Any, Iterator, Mapping
 
 from ..haproxy import settings as haproxy
 from ..haproxy.versions import distributed_version
-from ..network.addresses import canonical
+from ..network.addresses import canonical, is_address
 from ..readers import RefusalError, SettingError, collected
 from . import changes, mycat_loss
-from .hosts import HostView, address_of, is_address, vips_of
+from .hosts import HostView, address_of, vips_of
 from .managed import HAPROXY_CFG
 from .request import Cluster
 

@@ -12,7 +12,7 @@ from typing import Any, Mapping, Sequence
 
 from ..keepalived.claims import carried
 from ..keepalived.settings import FURTHER
-from ..network.addresses import canonical, respelled
+from ..network.addresses import canonical, is_address, respelled
 from ..readers import SettingError
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
@@ -100,15 +100,6 @@ def own_addresses(host: HostView) -> list[str]:
 
 def _on_one_link(address: str) -> bool:
     return ipaddress.ip_address(address).is_link_local
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def answering_port(host: HostView) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..network.addresses import canonical
+from ..network.addresses import canonical, is_address
 from ..readers import SettingError, collected
 from .versions import knows_keepalive_times
 
@@ -333,6 +333,14 @@ def _default_server(listener: Mapping[str, Any]) -> str:
     return " ".join(filter(None, words))
 
 
+def _found_at_start(server: Mapping[str, Any]) -> dict[str, Any]:
+    """The server; one with a name instead of an address keeps no HAProxy from starting."""
+    options = str(server.get("options", ""))
+    if not is_address(server["address"]) and "init-addr" not in options.split():
+        options = f"init-addr libc,none {options}".strip()
+    return {**server, "options": options}
+
+
 def _quoted(text: str) -> str:
     """Quoted as one word of haproxy.cfg; in single quotes only the quote itself is special."""
     return "'" + text.replace("'", "'\\''") + "'" if text else ""
@@ -604,7 +612,12 @@ def resolve(
         lambda: _ports_apart(binds, occupied),
     )
     listeners = [
-        {"maxconn": maxconn, **listener, "default_server": _default_server(listener)}
+        {
+            "maxconn": maxconn,
+            **listener,
+            "default_server": _default_server(listener),
+            "servers": list(map(_found_at_start, listener["servers"])),
+        }
         for listener in (mycat, *manager, *others)
     ]
     connections = sum(listener["maxconn"] for listener in listeners) + RESERVE

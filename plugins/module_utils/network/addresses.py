@@ -121,6 +121,15 @@ def _judge_prefix(vip: InterfaceAddress, link: Link, option: str) -> None:
         )
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address, without prefix length."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def canonical(address: str) -> str:
     """An address in its one spelling; prefix length, brackets, zone and options are dropped. Text
     that is no address stays as it is."""

@@ -78,6 +78,18 @@ def test_numbers_may_come_as_text() -> None:
     assert web["servers"][0]["weight"] == 7
 
 
+def test_a_name_that_nobody_knows_keeps_no_haproxy_from_starting() -> None:
+    mycats = [{**MYCATS[0], "address": "mycat1.example"}, {**MYCATS[1], "check_port": 1}]
+    (mycat, web) = resolved(mycats, **with_server(address="db", options="init-addr none"))[
+        "listeners"
+    ]
+    assert [server["options"] for server in mycat["servers"]] == [
+        "init-addr libc,none port 48700",
+        "port 1",
+    ]
+    assert web["servers"][0]["options"] == "init-addr none"
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(RefusalError) as refusal:
         resolved(
