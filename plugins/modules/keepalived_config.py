@@ -64,8 +64,8 @@ attributes:
   check_mode:
     support: full
     description: >-
-      Tells what would change. A complaint is a warning then, as scripts and interfaces that the
-      configuration names may not be there yet.
+      Tells what would change, and fails where keepalived refuses the new configuration. That is a
+      warning as long as a script, user or interface that it names is not there yet.
   diff_mode:
     support: full
     description: >-
@@ -139,6 +139,7 @@ dest:
 
 import os
 import platform
+import pwd
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
@@ -155,6 +156,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived.config_test im
     secrets,
     terminated,
     timed_out,
+    values_of,
     with_root_scripts,
     without_secrets,
 )
@@ -270,11 +272,33 @@ def judged(module, directory, content, text):
     return candidate, test(module, keepalived, candidate, place, text)
 
 
-def refuse(module, result):
-    """Say that keepalived refuses the configuration; fail unless in check mode."""
+def has_user(name):
+    """Return whether the host knows a user."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def is_whole(text):
+    """Return whether everything is there that the configuration names: what a play installs before
+    it is missing in check mode, and keepalived may complain of just that."""
+    config_id = platform.node().split(".")[0]
+    users = values_of(text, ("script_user", "user"), config_id)
+    interfaces = values_of(text, ("interface",), config_id)
+    return (
+        all(os.access(path, os.X_OK) for _where, path in scripts(text, config_id))
+        and all(map(has_user, users))
+        and all(os.path.exists(f"/sys/class/net/{name}") for name in interfaces)
+    )
+
+
+def refuse(module, result, text):
+    """Say that keepalived refuses the configuration; fail unless that may be check mode's doing."""
     reasons = "; ".join(result["complaints"])
     message = f"keepalived refuses the new configuration, {result['dest']} is as it was: {reasons}"
-    if module.check_mode:
+    if module.check_mode and not is_whole(text):
         module.warn(message)
     else:
         module.fail_json(msg=message, **{**result, "changed": False})
@@ -343,7 +367,7 @@ def main():
         if said is not None:
             result["complaints"] = said
         if said:
-            refuse(module, result)
+            refuse(module, result, text)
         if not module.check_mode:
             install(module, candidate, dest, result)
 

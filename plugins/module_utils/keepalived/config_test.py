@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from .keywords import SECRET_BLOCKS
 from .lines import ConfError
@@ -91,6 +91,23 @@ def scripts(text: str, config_id: str = "") -> tuple[tuple[str, str], ...]:
     except ConfError:
         return ()
     return tuple(dict.fromkeys(_scripts(statements, "")))
+
+
+def values_of(text: str, keywords: Iterable[str], config_id: str = "") -> set[str]:
+    """Return the first value of each statement with one of these keywords, in whatever block.
+    Empty for a text that is no configuration."""
+    try:
+        statements = parse_tree(text, config_id).statements
+    except ConfError:
+        return set()
+    return set(_values(statements, frozenset(keywords)))
+
+
+def _values(statements: Iterable[Statement], keywords: Collection[str]) -> Iterator[str]:
+    for statement in statements:
+        if statement.keyword in keywords and len(statement.words) > 1:
+            yield statement.words[1]
+        yield from _values(statement.block or (), keywords)
 
 
 def _scripts(statements: Iterable[Statement], block: str) -> Iterator[tuple[str, str]]:

@@ -113,10 +113,30 @@ def test_a_refused_file_is_not_installed(host: Host) -> None:
     assert host.dest.read_text() == "old\n"
 
 
-def test_a_refused_file_is_a_warning_in_check_mode(host: Host) -> None:
+def test_a_refused_file_is_refused_in_check_mode(host: Host) -> None:
     host.dest.write_text("old\n")
     host.keepalived("echo bad >&2; exit 5")
-    result = host.run(_ansible_check_mode=True)
+    content = GOOD.replace("priority", "interface lo\n    priority")
+    result = host.run(f"global_defs {{\n script_user root\n}}\n{content}", _ansible_check_mode=True)
+    assert result["failed"] is True
+    assert "bad" in result["msg"]
+    assert host.warnings == []
+    assert host.dest.read_text() == "old\n"
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        'vrrp_script x {\n    script "/nowhere/x"\n}\n',
+        "global_defs {\n    script_user no.such.user\n}\n",
+        "vrrp_instance y {\n    interface nowhere0\n}\n",
+    ],
+    ids=["script", "user", "interface"],
+)
+def test_what_a_play_may_install_first_is_a_warning_in_check_mode(host: Host, missing: str) -> None:
+    host.dest.write_text("old\n")
+    host.keepalived("echo bad >&2; exit 5")
+    result = host.run(GOOD + missing, _ansible_check_mode=True)
     assert result["changed"] is True
     assert "bad" in host.warnings[0]
     assert host.dest.read_text() == "old\n"
