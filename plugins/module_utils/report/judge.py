@@ -157,19 +157,41 @@ def _mycat(cluster: Cluster, host: Host) -> dict[str, Any]:
 
 
 def _moves(one: View, then: Cluster | None, changed: Any) -> Iterator[dict[str, Any]]:
-    """How the VIP moved between the start of the run and now."""
+    """How the VIP moved between the start of the run and now; of what it did in between only where
+    it came back from is known."""
     former = view(then, one.vip).holder if then else None
-    if former and one.holder and former.name != one.holder.name:
-        done = texts(mapping(changed).get(former.name))
+    if then is None or former is None or one.holder is None:
+        return
+    left = former.name
+    if left == one.holder.name:
+        left = _deputy(one, then)
+    done = texts(mapping(changed).get(former.name))
+    if left:
         yield {
             "time": _since(one),
             "vip": one.vip.address,
-            "from": former.name,
+            "from": left,
             "to": one.holder.name,
             "cause": f"this run changed {former.name}: {', '.join(done)}"
             if done
             else f"not this run; `journalctl -u keepalived` on {former.name} tells",
         }
+
+
+def _deputy(one: View, then: Cluster) -> str:
+    """The load balancer that had the VIP while its holder was away in between, empty where it
+    stayed: that became BACKUP since, and the holder became MASTER anew."""
+
+    def since(host: Host | None) -> str | None:
+        instance = host.instance(one.vip) if host else None
+        return instance.since if instance else None
+
+    before = {host.name: since(host) for host in then.load_balancers}
+    if one.holder is None or since(one.holder) == before.get(one.holder.name):
+        return ""
+    back = {host.name: since(host) or "" for host in one.standby}
+    changed = [name for name, moment in back.items() if moment and moment != before.get(name)]
+    return max(changed, key=lambda name: back[name], default="")
 
 
 def settled(states: Any, expected: Any) -> bool:

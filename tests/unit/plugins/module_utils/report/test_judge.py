@@ -190,6 +190,25 @@ def test_a_move_names_this_runs_change() -> None:
     assert cause == "not this run; `journalctl -u keepalived` on lb1 tells"
 
 
+def test_a_vip_that_came_back_was_away() -> None:
+    before, pair = Pair(), Pair()
+    pair.instance("lb2", since="2026-11-26T03:00:07Z")
+    assert main(pair, before=before.states)["moves"] == [], "lb2 was MASTER anew, lb1 never"
+    pair.instance("lb1", since="2026-11-26T03:00:07Z")
+    changed = {"lb2": ["haproxy restarted"]}
+    assert main(pair, before=before.states, changed=changed)["moves"] == [
+        {
+            "time": "2026-11-26T03:00:07Z",
+            "vip": VIP,
+            "from": "lb1",
+            "to": "lb2",
+            "cause": "this run changed lb2: haproxy restarted",
+        }
+    ]
+    pair.instance("lb2", since="2026-11-26T00:13:00Z")
+    assert main(pair, before=before.states)["moves"] == [], "lb2 was MASTER all the time"
+
+
 # ---- at rest ----
 
 MOTION: dict[str, tuple[Break, ...]] = {
