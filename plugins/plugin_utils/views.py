@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -84,11 +86,19 @@ class Views:
 
     def _of_others(self, host: str, name: str) -> dict[str, Any]:
         """{name: value} as the first other host of its clusters has it that has it."""
-        for members in (each for found in self.inventory.clusters() for each in found):
-            for other in members.hosts if host in members.hosts else ():
-                if name in self.inventory.variables(other):
-                    return self.inventory.templated(other, (name,))[0]
+        for other in self._partners.get(host, ()):
+            if name in self.inventory.variables(other):
+                return self.inventory.templated(other, (name,))[0]
         return {}
+
+    @functools.cached_property
+    def _partners(self) -> dict[str, list[str]]:
+        """{host: all hosts of its clusters}."""
+        found: dict[str, list[str]] = {}
+        for members in itertools.chain(*self.inventory.clusters()):
+            for host in members.hosts:
+                found.setdefault(host, []).extend(members.hosts)
+        return found
 
     def _look_for_unknown(self, host: str, common: Mapping[str, Any]) -> None:
         refusals, warnings = unknown_variables(
