@@ -77,7 +77,7 @@ from .search import Path, Search, constructed_path, healthy_start, holder_names
 from .units import Member, Service, services_of
 from .words import trace_words
 
-SEARCH_LIMIT = 7_000
+SEARCH_LIMIT = 12_000
 """Transitions tried at most in a component that cannot be reduced to pairs."""
 _TRACE_LIMIT = 20_000
 """Transitions tried at most for the shortest traces, divided by the number of nodes: first in the
