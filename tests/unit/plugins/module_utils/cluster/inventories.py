@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -234,3 +235,95 @@ def _instances(text: str, holds: bool) -> Iterable[dict[str, Any]]:
             "virtual_ipaddress_excluded": list(one.virtual_ipaddress_excluded),
             "held": [vip.split("/")[0] for vip in vips] if holds else [],
         }
+
+
+# --- sets of hosts -------------------------------------------------------------------------------
+
+# The same virtual router id is derived from both.
+EAST_VIP, WEST_VIP = "192.0.2.105", "192.0.2.116"
+EAST = Members("east", ("lb1", "lb2"), ("mycat1",))
+WEST = Members("west", ("lb3", "lb4"), ("mycat2",))
+BOTH = [EAST, WEST]
+SECRET = {
+    "keepalived_auth_type": "PASS",
+    "keepalived_auth_pass": "secret",
+    "keepalived_vrrp_version": 2,
+}
+
+
+def pair(**variables: Any) -> list[HostView]:
+    """Two load balancers and two MyCats."""
+    return [lb(11, **variables), lb(12, **variables), mycat(21), mycat(22)]
+
+
+def on_port(port: int) -> list[HostView]:
+    """The pair, whose health endpoints shall answer at this port."""
+    own = {"mycat_status_port": port}
+    return [lb(11, **own), lb(12, **own), mycat(21, **own), mycat(22, **own)]
+
+
+def two_clusters(east: str = EAST_VIP, west: str = WEST_VIP, **more: Any) -> list[HostView]:
+    """The hosts of EAST and WEST, on one network."""
+    return [
+        *(lb(last, mycat_ha_vip=f"{east}/24", **more) for last in (11, 12)),
+        *(lb(last, mycat_ha_vip=f"{west}/24", **more) for last in (13, 14)),
+        mycat(21),
+        mycat(22),
+    ]
+
+
+def together(*, mycats: Mapping[str, Any] | None = None, **variables: Any) -> list[HostView]:
+    """Two hosts that are load balancer and MyCat; ``mycats`` are variables of the latter."""
+    own = mycat(21, **(mycats or {})).settings
+    return [
+        replace(one, settings={**one.settings, **own})
+        for one in (lb(11, **variables), lb(12, **variables))
+    ]
+
+
+def without_systemd(host: HostView) -> HostView:
+    return replace(host, facts={**host.facts, "service_mgr": "openrc"})
+
+
+def reset(hosts: Sequence[HostView], asked: Sequence[HostView]) -> list[HostView]:
+    """The hosts, for which the operator asks something else now."""
+    return [replace(new, state=old.state) for old, new in zip(hosts, asked)]
+
+
+def refused(hosts: Sequence[HostView], clusters: Sequence[Members] = (), **more: Any) -> list[str]:
+    return make(request(hosts, clusters, **more)).refusals
+
+
+def router_ids(result: Result) -> dict[str, int]:
+    """The id that each load balancer's text says, of hosts with one VIP."""
+    found = {}
+    for name, needs in result.hosts.items():
+        if "keepalived" in needs:
+            _before, _word, after = needs["keepalived"]["text"].partition("virtual_router_id ")
+            found[name] = int(after.split()[0])
+    return found
+
+
+def texts(result: Result) -> dict[str, Any]:
+    """Everything that is installed."""
+    return {
+        host: {role: (part.get("text"), part["files"]) for role, part in needs.items()}
+        for host, entry in result.hosts.items()
+        for needs in [{role: entry[role] for role in entry if isinstance(entry[role], dict)}]
+    }
+
+
+def edited(host: HostView, path: str, **more: Any) -> HostView:
+    """The host with another text in a file."""
+    files = {**host.state["files"], path: {**host.state["files"][path], "sha256": "other"}}
+    return replace(host, state={**host.state, "files": files, **more})
+
+
+def allowed(result: Result, host: str) -> list[str]:
+    """The addresses of IPv4 that may ask a MyCat, without those of the host itself."""
+    (entry,) = (
+        row
+        for row in result.hosts[host]["mycat_status"]["files"]
+        if row["path"] == "/etc/mycat_status/mycat_status.json"
+    )
+    return [text for text in json.loads(entry["content"])["allow"] if text.startswith("192")]
