@@ -85,7 +85,9 @@ def reloaded(
     """The state after a reload by server, {column: text}, of a HAProxy that said ``rows``."""
     monkeypatch.setattr(state, "ask", {"show servers state": live(*rows)}.__getitem__)
     state.main("reload")
-    return {line[3]: dict(zip(state.COLUMNS, line, strict=True)) for line in lines(state)}
+    rows_of_file = lines(state)
+    assert {len(row) for row in rows_of_file} == {len(state.COLUMNS)}
+    return {row[3]: dict(zip(state.COLUMNS, row)) for row in rows_of_file}
 
 
 def test_a_reload_keeps_what_is_known_and_adds_the_rest_as_down(
