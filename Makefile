@@ -36,7 +36,7 @@ UNITS_OF_HOSTS := tests/unit/plugins/modules tests/unit/plugins/module_utils tes
 UNITS_WITHOUT_CORE := $(addprefix tests/unit/,lab tools roles/mycat_status \
 	$(addprefix plugins/module_utils/,haproxy host keepalived network report vrrp))
 
-.PHONY: help venv lock demo demo-down check lint types units units-slow units-mutations units-cores units-host images build sanity sanity-cores \
+.PHONY: help venv lock demo demo-down check lint lint-ansible types units units-slow units-mutations units-cores units-host images build sanity sanity-cores \
 	converge molecule differential differential-short bench test test-long clean
 
 help: ## Show this help
@@ -69,6 +69,9 @@ lint: venv
 	python tools/role_docs.py --check
 	python tools/rules_doc.py --check
 	python tools/election_doc.py --check
+
+# Takes as long as most unit tests together.
+lint-ansible: venv
 	ansible-lint --offline --profile production
 
 types: venv
@@ -134,7 +137,7 @@ bench: venv ## Figures: the search, the plan of many clusters, the health endpoi
 # The second list runs beside the first: nothing in it is measured.
 test: venv ## All that has to pass
 	@tools/steps units units-slow differential-short $(CORES_WHOLE:%=converge-%) $(SCENARIOS:%=molecule-%) \
-		-- images lint types build sanity $(CORES_WHOLE:%=sanity-%) units-host $(CORES:%=units-%)
+		-- images lint lint-ansible types build sanity $(CORES_WHOLE:%=sanity-%) units-host $(CORES:%=units-%)
 
 test-long: venv ## What takes long and says little more, besides `make test`
 	@tools/steps $(SCENARIOS_LONG:%=molecule-%) differential units-mutations
