@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..distributions import version_there
+
 # clitcpka-idle and the options like it.
 _KEEPALIVE_TIMES_SINCE = (2, 4)
 
@@ -19,7 +21,7 @@ def knows_keepalive_times(version: str) -> bool:
 
 
 #: What a distribution would install: (distribution, major version or whole version).
-DISTRIBUTED = {
+_DISTRIBUTED = {
     ("Debian", "11"): "2.2",
     ("Debian", "12"): "2.6",
     ("Debian", "13"): "3.0",
@@ -30,9 +32,4 @@ DISTRIBUTED = {
 
 def distributed_version(facts: Mapping[str, Any]) -> str:
     """The HAProxy that a host's distribution would install, empty where that is not known."""
-    distribution = str(facts.get("distribution", ""))
-    for release in ("distribution_major_version", "distribution_version"):
-        known = DISTRIBUTED.get((distribution, str(facts.get(release, ""))))
-        if known:
-            return known
-    return ""
+    return version_there(_DISTRIBUTED, facts)

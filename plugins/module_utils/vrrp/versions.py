@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
+from ..distributions import version_there
+
 #: What the search assumes where nothing tells.
 ASSUMED = (2, 2, 7)
 #: Knows everything: for texts whose daemon does not matter.
@@ -83,9 +85,4 @@ def installed_version(banner: str) -> str:
 
 def distributed_version(facts: Mapping[str, Any]) -> str:
     """The version that the distribution of a host with these ``ansible_facts`` would install."""
-    distribution = str(facts.get("distribution", ""))
-    for release in ("distribution_major_version", "distribution_version"):
-        known = _DISTRIBUTED.get((distribution, str(facts.get(release, ""))))
-        if known:
-            return known
-    return _OLDEST
+    return version_there(_DISTRIBUTED, facts) or _OLDEST
