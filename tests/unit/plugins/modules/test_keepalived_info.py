@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any, Iterator
@@ -102,7 +103,7 @@ class Host:
     def run(self, **options: Any) -> dict[str, Any]:
         said = io.StringIO()
         streams = contextlib.redirect_stdout(said)
-        arguments = {"path": str(self.conf), **options}
+        arguments = {"path": str(self.conf), "timeout": 60, **options}
         with patch_module_args(arguments), streams, pytest.raises(SystemExit):
             keepalived_info.main()
         assert "s3cr3t" not in said.getvalue()
@@ -188,10 +189,19 @@ def test_a_process_that_watches_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_two_that_ask_at_once(host: Host) -> None:
     host.start()
-    with process.alone(str(host.tmp), 1):
+    other = contextlib.ExitStack()
+    other.enter_context(process.alone(str(host.tmp), LATE))
+    start = time.monotonic()
+    threading.Timer(0.5, other.close).start()
+    assert host.run()["running"] is True
+    assert time.monotonic() - start >= 0.5
+
+
+def test_who_keeps_the_dumps_for_too_long_is_not_waited_for(tmp_path: Path) -> None:
+    with process.alone(str(tmp_path), LATE):
         start = time.monotonic()
-        assert host.run(timeout=1)["running"] is True
-        assert time.monotonic() - start >= 1
+        with process.alone(str(tmp_path), 0.3):
+            assert time.monotonic() - start >= 0.3
 
 
 @pytest.mark.parametrize("kind", ["json", "data"])

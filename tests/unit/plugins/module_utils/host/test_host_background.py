@@ -4,17 +4,17 @@
 
 from __future__ import annotations
 
-import time
+import threading
 
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.host.background import in_background
+from lab.bounds import LATE
 
 
 def test_calls_run_side_by_side() -> None:
-    start = time.monotonic()
-    waiting = [in_background(lambda: time.sleep(0.3)) for _ in range(5)]
-    assert [wait() for wait in waiting] == [None] * 5
-    assert time.monotonic() - start < 1.2
+    together = threading.Barrier(5)
+    waiting = [in_background(lambda: together.wait(LATE)) for _ in range(5)]
+    assert sorted(wait() for wait in waiting) == [0, 1, 2, 3, 4]
 
 
 def test_what_a_call_raises_is_raised_where_its_result_is_wanted() -> None:
