@@ -56,6 +56,7 @@ options:
     description:
       - Paths of what is not to be there, removed in this order, after O(files).
       - A file, a symbolic link or an empty directory. A directory with something in it is refused.
+      - The folder that it is in may belong to another user.
       - With C(NAME.py) goes what Python has compiled of it, C(__pycache__/NAME.*.pyc).
     type: list
     elements: path
@@ -305,7 +306,7 @@ def removed(path, gone, check_mode):
     """
     if not folder_exists(path):
         return ABSENT
-    with Place(path) as place:
+    with Place(path, foreign=True) as place:
         before = place.read(0)
         if before.kind == "other":
             raise FileError(f"{path} is neither a file nor a directory; remove it by hand")

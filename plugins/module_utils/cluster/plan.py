@@ -133,7 +133,9 @@ def _merge(request: Request, entry: dict[str, Any], role: str, needs: dict[str, 
     entry[role] = needs
     entry["units"] += [unit for unit in needs["units"] if unit not in entry["units"]]
     entry["paths"] += [row["path"] for row in needs["files"] if not row.get("directory")]
-    entry["paths"] += needs["absent"] + [p for p in MAIN_FILES[role] if p not in entry["paths"]]
+    # What is below /run a daemon writes again.
+    entry["paths"] += [path for path in needs["absent"] if not path.startswith("/run/")]
+    entry["paths"] += [path for path in MAIN_FILES[role] if path not in entry["paths"]]
     if needs.pop("restart", False):
         entry["restarts"].append("keepalived.service")
     may_change = host.reachable and role in request.changing

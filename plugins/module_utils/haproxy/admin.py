@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Mapping
 
-from ..network.connection import Connection
+from ..network.connection import Connection, NoAnswer
 
 # `show stat` of all proxies (-1), servers alone (4), of any id (-1).
 STATE = "show info;show stat -1 4 -1"
@@ -35,8 +36,14 @@ _COLUMNS = {
 
 
 def ask(path: str, command: str, seconds: float) -> str:
-    """Return HAProxy's answer on the socket at ``path``. Raises NoAnswer."""
+    """Return HAProxy's answer on the socket at ``path``. Raises NoAnswer.
+
+    HAProxy makes it before it gives up the rights of root; whoever is in its group can put another
+    one in the same place.
+    """
     with Connection(path, seconds) as connection:
+        if connection.owner() not in (0, os.geteuid()):
+            raise NoAnswer("the admin socket is another user's, not HAProxy's")
         connection.send(command.encode() + b"\n")
         return connection.rest(_MOST).decode(errors="replace")
 

@@ -75,16 +75,17 @@ def attributes_of(found: os.stat_result) -> Attributes:
 class Place:
     """A name in an open folder. To be used in a ``with`` statement, which closes the folder.
 
-    ``path`` is absolute. Its last component is never followed, neither to read nor to write.
-    Methods raise FileError.
+    ``path`` is absolute. Its last component is never followed, neither to read nor to write. The
+    folder itself may be ``foreign``, another user's, for what is only removed there. Methods raise
+    FileError.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, foreign: bool = False) -> None:
         self.path = path
         folder, self.name = os.path.split(path.rstrip("/"))
         if not path.startswith("/") or self.name in ("", ".", ".."):
             raise FileError(f"{path!r} is not the absolute path of a file")
-        self._folder = _open_folder(folder)
+        self._folder = _open_folder(folder, foreign)
 
     def __enter__(self) -> Place:
         return self
@@ -271,8 +272,9 @@ def folder_exists(path: str) -> bool:
     return os.path.isdir(os.path.dirname(path.rstrip("/")))
 
 
-def _open_folder(path: str) -> int:
-    """Return a descriptor of a folder that only root can exchange for another."""
+def _open_folder(path: str, foreign: bool = False) -> int:
+    """Return a descriptor of a folder that only root can exchange for another; where it may be
+    ``foreign``, others may write to it, and to none on the way."""
     pending = path.split("/")[::-1]
     here = os.open("/", _FOLDER)
     links = 0
@@ -281,7 +283,7 @@ def _open_folder(path: str) -> int:
             name = pending.pop()
             if name in ("", "."):
                 continue
-            child = _open_child(path, here, name)
+            child = _open_child(path, here, name, foreign and not pending)
             if not stat.S_ISLNK(os.fstat(child).st_mode):
                 os.close(here)
                 here = child
@@ -301,14 +303,15 @@ def _open_folder(path: str) -> int:
     return here
 
 
-def _open_child(path: str, here: int, name: str) -> int:
+def _open_child(path: str, here: int, name: str, foreign: bool) -> int:
     """Return a descriptor of a folder, or of a link, in the folder ``here`` on the way to path."""
     try:
         child = os.open(name, _STEP, dir_fd=here)
     except OSError as error:
         raise FileError(f"the folder {path} cannot be used: {error.strerror}") from None
-    problem = _folder_problem(name, os.fstat(child))
-    if problem:
+    found = os.fstat(child)
+    problem = _folder_problem(name, found)
+    if problem and not (foreign and stat.S_ISDIR(found.st_mode)):
         os.close(child)
         raise FileError(f"the folder {path} cannot be used: {problem}")
     return child

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from typing import Callable, TypeVar, Union
 
@@ -14,6 +15,9 @@ Address = Union[str, "tuple[str, int]"]
 _Given = TypeVar("_Given")
 _Result = TypeVar("_Result")
 
+# struct ucred of unix(7): the process, its user, its group.
+_PEER = "3i"
+_PEER_SIZE = struct.calcsize(_PEER)
 # Characters of what a server said that are passed on.
 _MOST_SAID = 300
 
@@ -54,6 +58,13 @@ class Connection:
 
     def __exit__(self, *_exception: object) -> None:
         self._socket.close()
+
+    def owner(self) -> int:
+        """The id of the user who made the Unix socket at the other end."""
+        _pid, uid, _gid = struct.unpack(
+            _PEER, self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_SIZE)
+        )
+        return int(uid)
 
     def send(self, data: bytes) -> None:
         """Send all of it."""

@@ -7,28 +7,30 @@
     haproxy_state reload    before a reload: servers keep their state, new ones begin as down
     haproxy_state await     after a start: wait, for a bounded time, until a server of each is up
 
-A server that begins as down needs one good check to be up. HAProxy reads the file STATE as its
-``server-state-file``. What it finds there wins over its configuration, so a server keeps only
-whether it is up, what its checks said and what an operator did to it (maintenance, drain); port,
-check, TLS, weight and address are those of the configuration, and a server with another address
-begins as down. Version 1 of the format has been the same since HAProxy 2.2, later releases only
-add columns at the end. A failure here must not keep HAProxy from running, so without a state
-HAProxy has its own way: servers are up until checked.
+A server that begins as down needs one good check to be up. HAProxy reads the file that its
+configuration names as ``server-state-file``. What it finds there wins over its configuration, so a
+server keeps only whether it is up, what its checks said and what an operator did to it
+(maintenance, drain); port, check, TLS, weight and address are those of the configuration, and a
+server with another address begins as down. Version 1 of the format has been the same since HAProxy
+2.2, later releases only add columns at the end. A failure here must not keep HAProxy from running,
+so without a state HAProxy has its own way: servers are up until checked.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import ipaddress
 import os
 import re
 import socket
+import struct
 import sys
 import time
 
-STATE = "/run/haproxy/server-state"
 SOCKET = "/run/haproxy/admin.sock"
 PATIENCE = 3.0  # seconds
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 COLUMNS = [
     "be_id",
@@ -71,9 +73,16 @@ NEW = {
     "srvrecord": "-",
 }
 
+_STATE_FILE = re.compile(r"^\s+server-state-file\s+(/\S+)", re.MULTILINE)
 _PROXY = re.compile(r"^(?:listen|backend)\s+(\S+)")
 _SECTION = re.compile(r"^[a-z]\S*")
 _SERVER = re.compile(r"^\s+server\s+(\S+)\s+(\S+?)(?::\+?(\d+))?(?:\s+(.*))?$")
+
+
+def state_file(configuration):
+    """Return the path of the state that the configuration names, None where it names none."""
+    named = _STATE_FILE.search(configuration)
+    return named and named[1]
 
 
 def servers(configuration):
@@ -143,19 +152,44 @@ def merged(live, configuration):
     return "\n".join(["1", "# " + " ".join(COLUMNS), *lines]) + "\n"
 
 
+def refuse_other_owner(admin):
+    """Raise PermissionError unless the socket was made with the rights of this process.
+
+    HAProxy makes it before it gives up those of root. Whoever is in its group can put another one
+    in the same place.
+    """
+    size = struct.calcsize("3i")
+    answer = admin.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    _pid, owner, _group = struct.unpack("3i", answer)
+    if owner != os.geteuid():
+        raise PermissionError(f"{SOCKET} is of the user with the id {owner}, not HAProxy's")
+
+
 def ask(command, deadline=2.0):
     """Return HAProxy's answer to one command on its admin socket."""
     with socket.socket(socket.AF_UNIX) as admin:
         admin.settimeout(deadline)
         admin.connect(SOCKET)
+        refuse_other_owner(admin)
         admin.sendall(command.encode() + b"\n")
         return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
 
 
-def write(state):
-    with open(STATE + ".new", "w", encoding="ascii") as file:
-        file.write(state)
-    os.replace(STATE + ".new", STATE)
+def write(path, state):
+    """Replace a file; no link is followed, and nothing that is there already is written to."""
+    name = os.path.basename(path)
+    new = name + ".new"
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        # Of a process that was killed.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new, dir_fd=folder)
+        descriptor = os.open(new, _CREATE, 0o600, dir_fd=folder)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(state)
+        os.replace(new, name, src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def serves(stat):
@@ -181,14 +215,20 @@ def main(verb):
                 pass
             time.sleep(0.05)
         return
+    path = None
     try:
         with open(os.environ.get("CONFIG", "/etc/haproxy/haproxy.cfg"), encoding="utf-8") as file:
             configuration = file.read()
-        write(merged(ask("show servers state") if verb == "reload" else "", configuration))
+        path = state_file(configuration)
+        if path:
+            write(
+                path, merged(ask("show servers state") if verb == "reload" else "", configuration)
+            )
     except (OSError, ValueError) as error:
         print(f"haproxy_state {verb}: {error}; servers are up until checked", file=sys.stderr)
-        if os.path.exists(STATE):
-            os.unlink(STATE)
+        if path:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
 if __name__ == "__main__":

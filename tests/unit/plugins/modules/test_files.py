@@ -217,13 +217,27 @@ def test_a_folder_that_another_user_can_exchange_is_refused(tmp_path: Path, how:
         (real / "inner").mkdir()
         path = real / "inner" / "f"
     (real / "f").write_text("former\n")
-    for result in (
-        run(entry(path)),
-        run(absent=[path]),
-        run(entry(path), _ansible_check_mode=True),
-    ):
+    refused = [run(entry(path)), run(entry(path), _ansible_check_mode=True)]
+    if how != "folder":
+        refused.append(run(absent=[path]))
+    for result in refused:
         assert "belongs to the user with the id 1234" in result["msg"]
     assert (real / "f").read_text() == "former\n"
+
+
+@needs_root
+def test_what_another_user_could_remove_is_removed(tmp_path: Path) -> None:
+    foreign, secret = tmp_path / "foreign", tmp_path / "secret"
+    foreign.mkdir()
+    secret.write_text("x")
+    for name in ("file", "link"):
+        path = foreign / name
+        path.symlink_to(secret) if name == "link" else path.write_text("x")
+        os.chown(foreign, 1234, 1234)
+        foreign.chmod(0o2775)
+        assert run(absent=[path])["changed_paths"] == [str(path)]
+    assert list(foreign.iterdir()) == []
+    assert secret.exists()
 
 
 def test_a_folder_that_everybody_can_write_to_is_refused(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from lab.servers import answering, serving
 
 PROGRAM = Path(__file__).parents[4] / "roles/haproxy/files/haproxy_state.py"
 CONFIGURATION = """\
 global
-    server-state-file /run/haproxy/server-state
+    server-state-file {state}
 listen mycat
     option httpchk
     default-server inter 1s
@@ -51,24 +52,29 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config = tmp_path / "haproxy.cfg"
-    config.write_text(CONFIGURATION, encoding="utf-8")
+    config.write_text(CONFIGURATION.format(state=tmp_path / "server-state"), encoding="utf-8")
     monkeypatch.setenv("CONFIG", str(config))
-    monkeypatch.setattr(module, "STATE", str(tmp_path / "server-state"))
     monkeypatch.setattr(module, "SOCKET", str(tmp_path / "admin.sock"))
     return module
 
 
-def lines(state: ModuleType) -> list[list[str]]:
-    text = Path(state.STATE).read_text(encoding="ascii")
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The state file that the configuration names."""
+    return tmp_path / "server-state"
+
+
+def lines(file: Path) -> list[list[str]]:
+    text = file.read_text(encoding="ascii")
     version, head, *rest = text.splitlines()
     assert version == "1"
     assert head.startswith("# be_id be_name ")
     return [line.split() for line in rest]
 
 
-def test_a_start_begins_with_every_checked_server_down(state: ModuleType) -> None:
+def test_a_start_begins_with_every_checked_server_down(state: ModuleType, file: Path) -> None:
     state.main("start")
-    written = lines(state)
+    written = lines(file)
     assert [(line[1], line[2], line[3], line[4], line[18]) for line in written] == [
         ("mycat", "1", "mycat1", "192.0.2.21", "8066"),
         ("mycat", "2", "mycat2", "2001:db8::2", "8066"),
@@ -85,7 +91,8 @@ def reloaded(
     """The state after a reload by server, {column: text}, of a HAProxy that said ``rows``."""
     monkeypatch.setattr(state, "ask", {"show servers state": live(*rows)}.__getitem__)
     state.main("reload")
-    rows_of_file = lines(state)
+    configuration = Path(os.environ["CONFIG"]).read_text(encoding="utf-8")
+    rows_of_file = lines(Path(state.state_file(configuration)))
     assert {len(row) for row in rows_of_file} == {len(state.COLUMNS)}
     return {row[3]: dict(zip(state.COLUMNS, row)) for row in rows_of_file}
 
@@ -134,19 +141,68 @@ def test_the_file_wins_over_what_the_old_process_had(
 def test_a_server_by_its_name_goes_on_whatever_its_address(
     state: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "listen mycat\n    server mycat1 db.example.net:8066 check\n"
-    Path(os.environ["CONFIG"]).write_text(text, encoding="utf-8")
+    config = Path(os.environ["CONFIG"])
+    named = config.read_text(encoding="utf-8").replace("192.0.2.21:", "db.example.net:")
+    config.write_text(named, encoding="utf-8")
     row = ("mycat", "mycat1", "192.0.2.21", "0", "DB.example.net", "8066")
     assert reloaded(state, monkeypatch, row)["mycat1"]["srv_op_state"] == "2"
 
 
 def test_without_an_answer_no_state_is_left(
-    state: ModuleType, capsys: pytest.CaptureFixture[str]
+    state: ModuleType, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path(state.STATE).write_text("of an earlier run", encoding="ascii")
+    file.write_text("of an earlier run", encoding="ascii")
     state.main("reload")
-    assert not Path(state.STATE).exists()
+    assert not file.exists()
     assert "servers are up until checked" in capsys.readouterr().err
+
+
+def test_a_configuration_without_a_state_file_gets_none(
+    state: ModuleType, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(os.environ["CONFIG"]).write_text("listen mycat\n    bind *:1\n", encoding="utf-8")
+    before = set(tmp_path.iterdir())
+    state.main("start")
+    assert set(tmp_path.iterdir()) == before
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["server-state", "server-state.new"])
+def test_no_link_is_followed(state: ModuleType, file: Path, tmp_path: Path, name: str) -> None:
+    target = tmp_path / "cron"
+    (tmp_path / name).symlink_to(target)
+    state.main("start")
+    assert not target.exists()
+    assert not file.is_symlink()
+    assert len(lines(file)) == 3
+    assert not (tmp_path / "server-state.new").exists()
+
+
+def test_a_folder_that_is_a_link_is_not_written_to(
+    state: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    text = CONFIGURATION.format(state=tmp_path / "link/server-state")
+    Path(os.environ["CONFIG"]).write_text(text, encoding="utf-8")
+    state.main("start")
+    assert list((tmp_path / "real").iterdir()) == []
+    assert "servers are up until checked" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_only_a_socket_of_the_same_user_is_believed(
+    state: ModuleType, file: Path, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    said = live(("mycat", "mycat1", "192.0.2.21", "8", "-", "8066")).encode()
+    if not own:
+        # To the program its own socket is another user's.
+        monkeypatch.setattr(state.os, "geteuid", lambda: os.getuid() + 1)
+    with serving(answering(said), state.SOCKET):
+        state.main("reload")
+    assert file.exists() is own
+    if own:
+        assert ("mycat1", "8") in {(line[3], line[6]) for line in lines(file)}
 
 
 @pytest.mark.parametrize(

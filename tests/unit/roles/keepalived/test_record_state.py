@@ -83,6 +83,27 @@ def test_a_name_leads_out_of_no_directory(record, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("name", ["a", "a.new", ".a"])
+def test_a_link_that_another_user_left_is_not_followed(record, tmp_path, name):
+    target = tmp_path / "target"
+    target.write_text("")
+    (tmp_path / "state" / name).symlink_to(target)
+    record("INSTANCE", "a", "MASTER", "254")
+    assert target.read_text() == ""
+    assert (tmp_path / "state/a").read_text() == "MASTER\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_user_who_follows_another_records_states(record, tmp_path):
+    """The shell that runs the tests as root could write to any file; -O tells whose it is."""
+    for name in ("a", ".a"):
+        (tmp_path / "state" / name).write_text("of the other")
+        os.chown(tmp_path / "state" / name, 1234, 1234)
+    record("INSTANCE", "a", "MASTER", "254")
+    found = {path.name: path.stat().st_uid for path in (tmp_path / "state").iterdir()}
+    assert found == {"a": 0, ".a": 0}
+
+
 @pytest.mark.parametrize(
     ("state", "files", "why"),
     [

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def test_parts_and_the_rest(tmp_path: Path) -> None:
         connection.send(b"?")
         assert connection.receive(2) == b"ab"
         assert connection.rest(4) == b"cdef"
+        assert connection.owner() == os.getuid()
 
 
 @pytest.mark.parametrize("script", [silent, trickling])
