@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ..vrrp.findings import Finding, Rule, Severity
 from ..vrrp.rules import reading
@@ -25,6 +26,7 @@ class ValueReader:
         self.name = name
         self.keepalived_version = version
         self.findings: list[Finding] = []
+        self._places: dict[tuple[str, Severity, str, int | None, str], int] = {}
         #: The name of the block that is being read.
         self.block = ""
 
@@ -36,13 +38,19 @@ class ValueReader:
         fix: str = "",
         severity: Severity | None = None,
     ) -> None:
-        """Adds a finding about the block that is being read."""
+        """Adds a finding about the block that is being read; what one fix cures is one finding."""
         check_count(self.findings, line or 1)
-        self.findings.append(
-            rule.finding(
-                message, fix, node=self.name, instance=self.block, line=line, severity=severity
-            )
+        found = rule.finding(
+            message, fix, node=self.name, instance=self.block, line=line, severity=severity
         )
+        cured_by = (rule.id, found.severity, self.block, line, fix or message)
+        if cured_by in self._places:
+            place = self._places[cured_by]
+            earlier = self.findings[place].message
+            self.findings[place] = replace(found, message=f"{earlier}; {message}")
+            return
+        self._places[cured_by] = len(self.findings)
+        self.findings.append(found)
 
     def boolean(self, statement: Statement) -> bool:
         """A flag: alone it means yes."""
