@@ -44,24 +44,26 @@ def endpoint_settings(settings: Mapping[str, Any], budget: float) -> dict[str, A
     SettingError for a budget that cannot be kept.
     """
     return {
-        _TIMEOUT: round(times_for(budget).timeout, 3),
+        _TIMEOUT: _endpoint_timeout(budget),
         "mycat_status_recovery_time": budget,
         **settings,
     }
+
+
+def _endpoint_timeout(budget: float) -> float:
+    return round(times_for(budget).timeout, 3)
 
 
 def check_times(
     host: HostView, settings: Mapping[str, Any], mycats: Sequence[HostView]
 ) -> CheckTimes:
     """When the MyCats are checked with these judged settings of HAProxy; the slowest counts."""
-    budget = host.common[BUDGET]
-    timeouts = [
-        endpoint_settings(mycat.settings["mycat_status"], budget)[_TIMEOUT] for mycat in mycats
-    ]
+    unset = _endpoint_timeout(host.common[BUDGET])
+    timeouts = [mycat.settings["mycat_status"].get(_TIMEOUT, unset) for mycat in mycats]
     return CheckTimes(
         seconds(settings[_INTER]),
         seconds(settings[_FASTINTER]),
-        max(timeouts, default=times_for(budget).timeout),
+        max(timeouts, default=unset),
         settings[_FALL],
     )
 

@@ -19,8 +19,8 @@ BUDGET = "mycat_ha_mycat_loss_budget"
 LEAST_BUDGET = 1.0
 DEFAULT_BUDGET = 3.5
 
-_UNITS = {"us": 1e-6, "ms": 1e-3, "": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_TIME = re.compile(r"(\d+)(us|ms|s|m|h|d|)")
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_TIME = re.compile(r"([0-9]+)(us|ms|s|m|h|d)")
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,7 @@ def times_for(budget: float) -> CheckTimes:
 
 
 def seconds(text: str) -> float:
-    """A time of HAProxy, such as ``250ms``, in seconds; without a unit it is milliseconds.
-
-    Raises ValueError where it is none.
-    """
+    """A time of HAProxy with its unit, such as ``250ms``, in seconds. Raises ValueError."""
     found = _TIME.fullmatch(text)
     if not found:
         raise ValueError(text)

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..network.addresses import canonical, is_address
 from ..readers import SettingError, collected
+from .check_times import seconds
 from .versions import knows_keepalive_times
 
 BALANCE = ("leastconn", "roundrobin", "static-rr", "first", "source", "random", "uri", "hdr")
@@ -43,7 +44,6 @@ MOST_CONNECTIONS = 10_000_000
 MANAGER_MAXCONN = 64
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
-_TIME = re.compile(r"[0-9]+(us|ms|s|m|h|d)")
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:*\[\]-]*:[0-9]+")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]+")
 _WILD = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104 - what an operator may have written
@@ -77,10 +77,13 @@ def _name(where: str, value: object) -> str:
 
 
 def _time(where: str, value: object) -> str:
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
+    text = value if isinstance(value, str) else ""
+    try:
+        seconds(text)
+    except ValueError:
         wanted = "not a time; write a number and a unit (us, ms, s, m, h, d), such as 500ms or 35m"
-        raise _refuse(where, value, wanted)
-    return value
+        raise _refuse(where, value, wanted) from None
+    return text
 
 
 def _number(where: str, value: object, least: int, most: int) -> int:

@@ -199,7 +199,7 @@ def finding_sentence(finding: Finding) -> str:
     """Where a finding is, what it says, what to change, and its id."""
     where = ", ".join(filter(None, (finding.node, finding.instance)))
     said = f"{where}: {finding.message}" if where else finding.message
-    return " ".join(filter(None, (said, finding.fix, f"({finding.id})")))
+    return " ".join(filter(None, (f"{said}.", finding.fix, f"({finding.id})")))
 
 
 def _proof(

@@ -45,13 +45,13 @@ def test_a_budget_that_cannot_be_kept_is_refused(budget: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "time"),
-    [("250ms", 0.25), ("1s", 1.0), ("2m", 120.0), ("1500", 1.5), ("90us", 90e-6), ("1h", 3600)],
+    [("250ms", 0.25), ("1s", 1.0), ("2m", 120.0), ("90us", 90e-6), ("1h", 3600)],
 )
 def test_a_time_of_haproxy(text: str, time: float) -> None:
     assert seconds(text) == pytest.approx(time)
 
 
-@pytest.mark.parametrize("text", ["", "s", "1.5s", "-1s", "1 s", "1w"])
+@pytest.mark.parametrize("text", ["", "s", "1500", "1.5s", "-1s", "1 s", "1w"])
 def test_no_time_of_haproxy(text: str) -> None:
     with pytest.raises(ValueError, match="^" + text):
         seconds(text)
