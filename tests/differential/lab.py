@@ -24,7 +24,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from .daemon import Daemon
 
@@ -227,6 +227,21 @@ class Lab:
     def heal(self, node: str) -> None:
         """Undo ``cut``."""
         _batch(self._switch, [f"link set p-{node} master br0"])
+
+    @contextlib.contextmanager
+    def standing_still(self, node: str) -> Iterator[None]:
+        """Stop all of the node's keepalived, as a machine that stands still, until the end."""
+        process = self._hosts[node].process
+        if process is None:
+            raise LabError(f"keepalived on {node} does not run")
+        processes = [process.pid, *_children(process.pid)]
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
 
     def set_interface(self, node: str, name: str, up: bool) -> None:
         """Bring one of the node's extra interfaces up or down."""

@@ -119,7 +119,7 @@ def run(case: Case, daemon: Daemon, keep: bool = False) -> Outcome:
     with Lab(daemon, addresses, extra, keep) as lab:
         for node in cluster.nodes:
             for check in node.checks:
-                _set_check(lab.directory, node.name, check, passes=True)
+                set_check(lab.directory, node.name, check, passes=True)
             lab.configuration(node.name).write_text(configuration(node, lab.directory))
         for event in case.events:
             _perform(lab, cluster, event)
@@ -154,7 +154,7 @@ def _flag(directory: Path, node: str, check: str) -> Path:
     return directory / (f"{node}.{check}")
 
 
-def _set_check(directory: Path, node: str, check: Check, passes: bool) -> None:
+def set_check(directory: Path, node: str, check: Check, passes: bool) -> None:
     """A script looks whether its file is there, a tracked file holds 0 or 1."""
     flag = _flag(directory, node, check.name)
     if check.kind is CheckKind.FILE:
@@ -177,7 +177,7 @@ def _perform(lab: Lab, cluster: Cluster, event: events.Event) -> None:
         node = next(node for node in cluster.nodes if node.name == event.node)
         for check in node.checks:
             if check.name == event.check:
-                _set_check(lab.directory, event.node, check, passes)
+                set_check(lab.directory, event.node, check, passes)
                 return
         lab.set_interface(event.node, event.check, up=passes)
         return
