@@ -162,13 +162,21 @@ def test_a_whole_plan_is_taken_as_it_is(capsys, options):
         pytest.param({"configs": {}}, "configs: is empty", id="no text"),
         pytest.param({"configs": {"lb1": "\0"}}, "configs.lb1: line 1: a NUL byte", id="NUL"),
         pytest.param(
-            {"configs": {"lb1": "{" * 10_000}}, "configs.lb1: line 1: blocks", id="braces"
+            {"configs": {"lb1": "{" * 10_000}},
+            "configs.lb1: line 1: blocks",
+            id="braces",
+            marks=pytest.mark.thorough,
         ),
         pytest.param({"configs": {"lb1": 5}}, "configs.lb1: is not the text", id="number"),
         pytest.param({"configs": [1]}, "configs", id="list"),
         pytest.param({"configs": {"": ""}}, "configs: is ''; write a name", id="no name"),
         pytest.param({"configs": {"a\0": ""}}, "configs: is 'a\\x00'; write", id="NUL in a name"),
-        pytest.param({"configs": {"x" * 10**7: ""}}, "configs: is 'xxxxx", id="endless name"),
+        pytest.param(
+            {"configs": {"x" * 10**7: ""}},
+            "configs: is 'xxxxx",
+            id="endless name",
+            marks=pytest.mark.thorough,
+        ),
         pytest.param(
             {"configs": {"lb1": "#" * 10**7}}, "configs.lb1: line 1: the text is longer", id="10 MB"
         ),
@@ -176,6 +184,7 @@ def test_a_whole_plan_is_taken_as_it_is(capsys, options):
             {"configs": {f"lb{i}": configs()["lb1"] for i in range(1000)}},
             "nodes that share VI_1: 1000 are given; at most 100",
             id="1000 nodes",
+            marks=pytest.mark.thorough,
         ),
         pytest.param(
             {"configs": {"lb1": "$A=$B\n$B=$A\n$A"}}, "configs.lb1: line 3: a def", id="recursion"

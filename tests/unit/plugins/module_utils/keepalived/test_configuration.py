@@ -128,6 +128,7 @@ def nodes(draw):
     )
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None)
 @given(nodes())
 def test_a_rendered_node_is_read_back_as_it_was(node):

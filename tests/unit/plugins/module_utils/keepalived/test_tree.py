@@ -161,6 +161,7 @@ def test_include_with_its_text():
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
@@ -191,11 +192,13 @@ def test_no_conf_at_all(text, line, problem):
     assert time.process_time() - started < LATE
 
 
+@pytest.mark.thorough
 def test_include_of_itself_ends():
     with pytest.raises(ConfError, match="lines"):
         parse_tree("include a", includes={"a": "b\ninclude a"})
 
 
+@pytest.mark.thorough
 def test_largest_text_is_read_in_time():
     text = "vrrp_instance V {\n" + "accept\n" * (MAX_LINES - 10) + "}\n"
     assert len(text) < MAX_BYTES
@@ -204,6 +207,7 @@ def test_largest_text_is_read_in_time():
     assert time.process_time() - started < LATE
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -345,6 +345,7 @@ def odd_states(draw: st.DrawFn) -> Any:
 
 
 # How long a draw takes is the machine's affair.
+@pytest.mark.thorough
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(odd_states(), odd_states() | _ODD)
 def test_whatever_hosts_say_there_is_a_report(states: Any, before: Any) -> None:

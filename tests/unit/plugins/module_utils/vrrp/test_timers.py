@@ -84,6 +84,7 @@ def test_timers(options: dict[str, Any], advert: float, poll: Poll | None, bound
     assert plan.bounds == bounds
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["fault", "weight", "kill"]),

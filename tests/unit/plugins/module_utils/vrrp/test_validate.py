@@ -45,6 +45,7 @@ from clusters import (
 from rule_cases import CASES
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("cluster", "where"),
     [

@@ -92,6 +92,7 @@ def test_weights_keep_the_order_of_severity(
     assert_ranks_never_cross(plan)
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(2, 12),
