@@ -129,11 +129,12 @@ differential-short: venv
 	$(DIFFERENTIAL) --release bookworm --budget 120
 	$(DIFFERENTIAL) --release trixie --budget 60
 
-bench: venv ## Figures: the search, the plan of many clusters, the health endpoint and failover against the source's (an hour)
+bench: venv ## Figures: the search, the plan of many clusters, the health endpoint and failover against the source's (an hour and a quarter)
 	python bench/explore.py
 	python bench/plan.py
 	tools/packages xinetd systemd util-linux
 	$(SUDO) python bench/mycat_status.py
+	$(SUDO) python bench/node_loss.py
 	python bench/failover.py
 
 # The second list runs beside the first: nothing in it is measured.

@@ -175,9 +175,8 @@ options:
   node_loss_budget:
     description:
       - The longest time in seconds that clients may be without service when a whole node is
-        lost.
+        lost; 1 unless set, and 4 with O(vrrp_version=2).
     type: float
-    default: 4
   vrrp_version:
     description: The version of VRRP. Adverts of version 2 are at least 1 s apart.
     type: int
@@ -305,7 +304,7 @@ instances:
         nopreempt: true
         virtual_router_id: 5
         version: 3
-        advert_int: 1
+        advert_int: 0.33
         track_script: [{name: haproxy, weight: 0}]
         track_file: [{name: haproxy_process, weight: 0}]
         virtual_ipaddress: [192.0.2.100/24]
@@ -374,10 +373,10 @@ checks:
       deadline: 0.5
       rise: 2
       fall: 1
-      bound: 1.512
+      bound: 1.504
     - name: haproxy_process
       kind: track_file
-      bound: 0.062
+      bound: 0.054
 bounds:
   description:
     - The longest time in seconds without service, as long as a healthy node is left. Null where
@@ -398,11 +397,15 @@ bounds:
     node_loss:
       description: The node vanishes without a word.
       type: float
+    node_pause:
+      description: No failure; a node that stands still for less keeps its addresses.
+      type: float
   sample:
-    check_failure_event: 0.062
-    check_failure_poll: 1.512
-    clean_stop: 0.012
-    node_loss: 3.012
+    check_failure_event: 0.054
+    check_failure_poll: 1.504
+    clean_stop: 0.004
+    node_loss: 0.994
+    node_pause: 0.663
 outcomes:
   description: Who holds which address for each set of failures.
   returned: success
@@ -471,7 +474,7 @@ def argument_spec() -> dict:
             },
         },
         "failover_budget": {"type": "float", "default": 2},
-        "node_loss_budget": {"type": "float", "default": 4},
+        "node_loss_budget": {"type": "float"},
         "vrrp_version": {"type": "int", "choices": [2, 3], "default": 3},
         "taken_virtual_router_ids": {"type": "list", "elements": "int", "default": []},
         "keepalived_version": {"type": "str", "default": "2.2.7"},

@@ -16,7 +16,7 @@ TRACKED = "/run/mycat_ha/haproxy_down"
 # The default of mycat_ha_failover_budget.
 FAILOVER_BUDGET = 2.0
 # Three adverts and what the priority adds, half a second for a start of HAProxy, and the load.
-BOTH_DEAD = 3.5 + 1.5
+BOTH_DEAD = 3.5
 WORKER = "kill -9 $(pgrep -P $(systemctl show -P MainPID haproxy))"
 MASTER = "kill -9 $(systemctl show -P MainPID haproxy)"
 CONFIG = "/etc/haproxy/haproxy.cfg"

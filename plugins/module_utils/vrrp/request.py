@@ -25,6 +25,8 @@ MOST_CHECKS = 100
 ROUTER_IDS = 255
 LOWEST_WEIGHT = -253
 LONGEST_PREEMPT_DELAY = 1000
+#: Seconds, by version of VRRP, unless one is given. Version 2 has an advert a second at most.
+NODE_LOSS_BUDGETS: Mapping[int, float] = {2: 4.0, 3: 1.0}
 #: So many addresses fit into an advert whatever the version of keepalived.
 MOST_ADVERTISED = 20
 
@@ -145,7 +147,7 @@ class Request:
     preempt: Preempt = Preempt.STICKY
     checks: tuple[RankedCheck, ...] = (RankedCheck("haproxy", event=True),)
     failover_budget: float = 2.0
-    node_loss_budget: float = 4.0
+    node_loss_budget: float = NODE_LOSS_BUDGETS[3]
     vrrp_version: int = 3
     taken_virtual_router_ids: tuple[int, ...] = ()
     keepalived_version: tuple[int, ...] = versions.ASSUMED
@@ -161,15 +163,11 @@ def read_request(data: Mapping[str, object]) -> Request:
     if unknown:
         raise SettingError(unknown[0], "is not an option of a plan; leave it out")
     nodes = _nodes(given.get("nodes", []))
-    request = Request(
-        nodes=nodes,
-        vips=_vips(given.get("vips", []), nodes),
-        **{
-            option: read(option, given[option])
-            for option, read in _OPTIONS.items()
-            if option in given
-        },
-    )
+    options = {
+        option: read(option, given[option]) for option, read in _OPTIONS.items() if option in given
+    }
+    options.setdefault("node_loss_budget", NODE_LOSS_BUDGETS[options.get("vrrp_version", 3)])
+    request = Request(nodes=nodes, vips=_vips(given.get("vips", []), nodes), **options)
     _supported(request)
     return request
 

@@ -44,12 +44,14 @@ class Poll:
 class Bounds:
     """The longest time without service, in seconds, as long as a healthy node is left. The
     checks are those that ``failover_budget`` limits. None: nothing in this plan notices such a
-    failure in that way."""
+    failure in that way. ``node_pause`` is no failure: a node that stands still for less keeps its
+    addresses."""
 
     check_failure_event: float | None
     check_failure_poll: float | None
     clean_stop: float
     node_loss: float
+    node_pause: float
 
     @property
     def failover(self) -> float:
@@ -186,13 +188,15 @@ def bounds_of(request: Request, ranks: Ranks, timers: Timers) -> Bounds:
     by_event = [item.by_event for item in shared if item.by_event is not None]
     if request.mode is Mode.KILL:
         by_event = [_milliseconds((EVENT + stop).most)]
+    lost = silence(request.vrrp_version, ranks.lowest, timers.advert)
     return Bounds(
         check_failure_event=max(by_event, default=None),
         check_failure_poll=max(
             (item.by_poll for item in shared if item.by_poll is not None), default=None
         ),
         clean_stop=_milliseconds(stop.most),
-        node_loss=_milliseconds(silence(request.vrrp_version, ranks.lowest, timers.advert).most),
+        node_loss=_milliseconds(lost.most),
+        node_pause=math.floor(round(lost.least * 1000, 6)) / 1000,
     )
 
 

@@ -220,7 +220,7 @@ def test_given_priorities() -> None:
     plan = planned(2, 2, priorities=[200, 220], preempt="preferred", checks=MIXED)
     assert [[one.priority for one in instances(plan, vip)] for vip in (0, 1)] == [[200, 220]] * 2
     assert weights(plan)["track_script", "backends"] == -21
-    assert plan.bounds.clean_stop == 0.219
+    assert plan.bounds.clean_stop == 0.068
     assert [f.id for f in planned(priorities=[200, 200]).report.findings] == ["equal-priority"]
 
 
@@ -255,10 +255,11 @@ def test_data_of_the_checks() -> None:
 def test_data_of_the_rest() -> None:
     data = planned().as_data()
     assert data["bounds"] == {
-        "check_failure_event": 0.062,
-        "check_failure_poll": 1.512,
-        "clean_stop": 0.012,
-        "node_loss": 3.012,
+        "check_failure_event": 0.054,
+        "check_failure_poll": 1.504,
+        "clean_stop": 0.004,
+        "node_loss": 0.994,
+        "node_pause": 0.663,
     }
     assert data["findings"] == []
     held = {tuple(outcome["failures"]): outcome["holders"] for outcome in data["outcomes"]}
