@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Callable, Collection, Iterator, Mapping, Sequence
 
 from ..keepalived import cluster as keepalived
-from ..keepalived.change import cluster_wide, restart_required, with_known_secrets
+from ..keepalived.change import (
+    cluster_wide,
+    hastens_adverts,
+    restart_required,
+    with_known_secrets,
+)
 from ..keepalived.claims import Claim
 from ..network.addresses import canonical
 from ..readers import RefusalError
@@ -47,11 +52,13 @@ ALIKE: Mapping[str, Callable[[HostView], Any]] = {
 @dataclass(frozen=True)
 class Planned:
     """``needs`` of the role on each load balancer; ``together`` tells whether all of them must
-    change at once; ``notes`` is what the operator should know, besides what the plan says."""
+    change at once, ``holder_first`` whether the holder has to before the others; ``notes`` is what
+    the operator should know, besides what the plan says."""
 
     plan: keepalived.ClusterPlan
     needs: Sequence[dict[str, Any]]
     together: bool
+    holder_first: bool
     notes: Sequence[str]
 
 
@@ -72,7 +79,7 @@ def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
             cluster.refuse(error)
         return None
     _refuse_used_addresses(cluster, plan.addresses)
-    together = any(_cluster_wide(host, plan) for host in cluster.load_balancers)
+    together = any(_makes(cluster_wide, host, plan) for host in cluster.load_balancers)
     if together and "keepalived" in cluster.request.changing:
         _refuse_unless_all_answer(cluster)
         _refuse_unless_all_play(cluster)
@@ -82,6 +89,7 @@ def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
         plan,
         [_needs(cluster, host, plan, first) for host in cluster.load_balancers],
         together,
+        any(_makes(hastens_adverts, host, plan) for host in cluster.load_balancers),
         [*notes, *_uneven(cluster, plan)],
     )
 
@@ -322,13 +330,13 @@ def _changes(host: HostView, text: str) -> Iterator[str]:
         yield "keepalived runs with an older configuration than its file"
 
 
-def _cluster_wide(host: HostView, plan: keepalived.ClusterPlan) -> bool:
-    """Whether the host's new configuration is one that all must get at once."""
+def _makes(change: Callable[..., Any], host: HostView, plan: keepalived.ClusterPlan) -> bool:
+    """Whether the host's new configuration makes such a change of the former one."""
     text = plan.hosts[host.name].text
     if _is_as(host, text):
         return False
     former = _former(host, text)
-    return bool(former and cluster_wide(former, text, host.name))
+    return bool(former and change(former, text, host.name))
 
 
 def _restarts(host: HostView, text: str) -> bool:

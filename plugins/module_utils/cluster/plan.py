@@ -301,15 +301,17 @@ def _load_balancer_waves(
     planned: Sequence[_Planned], hosts: Mapping[str, Mapping[str, Any]]
 ) -> list[list[str]]:
     """The load balancers that change, in their order: standbys first, one after the other, unless
-    all must change at once or none holds anything."""
+    the holder has to go first, all must change at once, or none holds anything."""
     orders = []
     for one in planned:
         changing = [host for host in one.cluster.load_balancers if hosts[host.name]["changes"]]
         together = one.keepalived and one.keepalived.together
+        holder_first = bool(one.keepalived and one.keepalived.holder_first)
         if together or not any(map(_held, one.cluster.load_balancers)):
             orders.append([[host.name for host in changing]])
         else:
-            orders.append([[host.name] for host in sorted(changing, key=_held)])
+            order = sorted(changing, key=_held, reverse=holder_first)
+            orders.append([[host.name] for host in order])
     return waves.side_by_side(orders)
 
 

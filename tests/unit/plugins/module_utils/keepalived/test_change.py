@@ -9,6 +9,7 @@ import hashlib
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.change import (
     cluster_wide,
+    hastens_adverts,
     restart_required,
     with_known_secrets,
 )
@@ -193,3 +194,22 @@ def test_a_secret_that_changes_is_a_change(text: str, old: str, new: str) -> Non
 def test_a_secret_that_goes_is_a_change() -> None:
     former = with_known_secrets(*as_found(VERSION_2), CONF)
     assert "VI_1: authentication" in cluster_wide(former, CONF)
+
+
+def with_interval(line: str) -> str:
+    return CONF.replace("    advert_int 1\n", line)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "hastens"),
+    [
+        pytest.param(CONF, with_interval("advert_int 0.33\n"), True, id="more often"),
+        pytest.param(with_interval("advert_int 0.33\n"), CONF, False, id="more seldom"),
+        pytest.param(CONF, with_interval(""), False, id="the default instead"),
+        pytest.param(with_interval("advert_int 3\n"), with_interval(""), True, id="the default"),
+        pytest.param(CONF.replace("VI_1", "VI_2"), with_interval(""), False, id="another instance"),
+        pytest.param("~SEQ(N,1,9999999) a", CONF, False, id="cannot be read"),
+    ],
+)
+def test_adverts_that_come_more_often(before: str, after: str, hastens: bool) -> None:
+    assert hastens_adverts(before, after) is hastens
