@@ -114,7 +114,10 @@ def _cluster(rng: random.Random, version: tuple[int, ...]) -> Cluster:
                 tracks=_tracks(rng, checks),
                 virtual_ipaddress=(SUBNET + str(100 + vrid),),
                 unicast_src_ip=address if unicast else None,
-                unicast_peer=tuple(a for a in addresses if a != address) if unicast else None,
+                unicast_peer=tuple(f"{a} min_ttl 255" for a in addresses if a != address)
+                if unicast
+                else None,
+                check_unicast_src=unicast,
                 authentication=_authentication(rng, vrrp_version),
             )
             for vrid in vrids
@@ -191,6 +194,9 @@ def _mismatched(rng: random.Random, node: Node, others: tuple[str, ...]) -> Node
             old, virtual_router_id=old.virtual_router_id + 10
         ),
         "interval": lambda old: dataclasses.replace(old, advert_int=old.advert_int * 2),
+        "time to live": lambda old: dataclasses.replace(
+            old, unicast_ttl=254 if old.unicast_peer else None
+        ),
         "multicast": lambda old: dataclasses.replace(
             old, unicast_peer=None if old.unicast_peer else others
         ),

@@ -140,6 +140,14 @@ def _unicast(rng: random.Random, drafts: list[Draft]) -> None:
             draft.settings.append(f"unicast_src_ip {draft.own}")
 
 
+def _time_to_live(rng: random.Random, drafts: list[Draft]) -> None:
+    limits = rng.choice(("min_ttl 255", "max_ttl 255 min_ttl 255", "min_ttl 256", "min_ttl", ""))
+    for draft in drafts:
+        draft.peers = [f"{draft.peer} {limits}"]
+    if rng.random() < 0.7:
+        rng.choice(drafts).settings.append(rng.choice(("unicast_ttl 64", "unicast_ttl 300")))
+
+
 def _append(attribute: str, *lines: str) -> Callable[[random.Random, Draft], None]:
     return lambda rng, draft: getattr(draft, attribute).append(rng.choice(lines))
 
@@ -203,6 +211,8 @@ QUIRKS: dict[str, Quirk] = {
     "version": _one(_setting("version", "version 2", "version 3", "version 4")),
     "unicast": _unicast,
     "unicast on one": _one(_peers),
+    "time to live": _time_to_live,
+    "asked for sources": _both(_append("globals", "vrrp_check_unicast_src")),
     "peers on a line": _both(
         lambda _rng, draft: setattr(draft, "peers", [f"{draft.peer} 192.0.2.13"])
     ),

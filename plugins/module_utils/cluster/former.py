@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Iterable, Mapping, Sequence
 
 from ..keepalived.reader import parse
+from ..vrrp.hearing import plain_address
 from ..vrrp.model import Instance
 from .hosts import HostView
 
@@ -31,8 +32,8 @@ def left_out(
     ]
     now = [one for host in changed for one in _instances(text_of[host.name])]
     then = [one for host in changed for one in _instances(planned[host.name])]
-    peers = dict.fromkeys(peer for one in now for peer in one.unicast_peer or ())
-    return [peer for peer in peers if peer not in _own([*now, *then]) | _peers(then)]
+    peers = dict.fromkeys(_peers(now))
+    return [peer for peer in peers if peer not in {*_own([*now, *then]), *_peers(then)}]
 
 
 def refusal(name: str, cluster: str, vips: Iterable[str]) -> str:
@@ -61,5 +62,5 @@ def _own(instances: Iterable[Instance]) -> set[str]:
     return {one.unicast_src_ip for one in instances if one.unicast_src_ip}
 
 
-def _peers(instances: Iterable[Instance]) -> set[str]:
-    return {peer for one in instances for peer in one.unicast_peer or ()}
+def _peers(instances: Iterable[Instance]) -> list[str]:
+    return [plain_address(peer) for one in instances for peer in one.unicast_peer or ()]

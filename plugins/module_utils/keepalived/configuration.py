@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
+from ..vrrp import versions
 from ..vrrp.model import Authentication, Check, CheckKind, Instance, Node
 from ..vrrp.plan import Plan
 from ..vrrp.request import Request
 from ..vrrp.structured import instance_data, node_data
+from .peers import peer_line
 from .settings import HostRequest
 
 # What the template prints beside the model, as it is where nothing is set.
@@ -87,6 +89,8 @@ def context(
         **_NODE,
         **node_data(node),
         "name": node.name,
+        # keepalived before 2.1 knows it for all instances only.
+        "check_unicast_src": all(instance.check_unicast_src for instance in node.instances),
         "instances": [
             _instance(instance, (instances or {}).get(instance.name, {}))
             for instance in node.instances
@@ -104,6 +108,8 @@ def _instance(instance: Instance, more: Mapping[str, object]) -> dict[str, objec
         **instance_data(instance),
         "unicast_peer": peers,
         "mcast_dst_ip": instance.multicast_group,
+        "check_unicast_src": instance.check_unicast_src,
+        "unicast_ttl": instance.unicast_ttl,
         **more,
     }
 
@@ -152,6 +158,15 @@ def host_text(
 ) -> str:
     """The keepalived.conf of a planned node; ``wanted`` is what its host asks for."""
     user = settings["keepalived_notify_user"] or installed.script_user
+    lets_in = {
+        vip.name: functools.partial(
+            peer_line,
+            networks=networks,
+            hops=settings.get("keepalived_peer_hops"),
+            version=versions.numbers(wanted.version),
+        )
+        for vip, networks in zip(request.vips, wanted.networks)
+    }
     printed = {
         vip.name: {
             **own,
@@ -164,7 +179,7 @@ def host_text(
     return render(
         template,
         context(
-            _configured(node, plan, settings, installed),
+            _configured(node, plan, settings, installed, lets_in),
             printed,
             managed=managed,
             vrrp_version=request.vrrp_version,
@@ -180,8 +195,15 @@ def host_text(
     )
 
 
-def _configured(node: Node, plan: Plan, settings: Mapping[str, Any], installed: Installed) -> Node:
-    """The planned node with the commands of its checks, its users and its password."""
+def _configured(
+    node: Node,
+    plan: Plan,
+    settings: Mapping[str, Any],
+    installed: Installed,
+    lets_in: Mapping[str, Callable[[str], str]],
+) -> Node:
+    """The planned node with the commands of its checks, its users, its password, and whose adverts
+    it lets in: ``lets_in`` gives the line of a peer by the name of the instance."""
     given = {check["name"]: check for check in settings["keepalived_checks"]}
     deadlines = {item.check.name: item.poll.deadline for item in plan.checks if item.poll}
     password = settings["keepalived_auth_pass"]
@@ -199,7 +221,14 @@ def _configured(node: Node, plan: Plan, settings: Mapping[str, Any], installed: 
             for check in node.checks
         ),
         instances=tuple(
-            replace(instance, authentication=authentication) for instance in node.instances
+            replace(
+                instance,
+                authentication=authentication,
+                unicast_peer=instance.unicast_peer
+                and tuple(map(lets_in[instance.name], instance.unicast_peer)),
+                check_unicast_src=bool(instance.unicast_peer),
+            )
+            for instance in node.instances
         ),
         script_security=True,
         script_user=installed.script_user,

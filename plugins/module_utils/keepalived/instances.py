@@ -7,6 +7,7 @@ daemon makes of values that it cannot take."""
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -57,6 +58,7 @@ class InstanceReader:
         self.values: dict[str, object] = {
             "nopreempt": False,
             "strict_mode": reader.globals.strict,
+            "check_unicast_src": reader.globals.check_unicast_src,
             "down_timer_adverts": reader.globals.down_timer_adverts,
         }
         self.lists: dict[str, tuple[str, ...]] = {}
@@ -231,6 +233,16 @@ class InstanceReader:
         elif self._family_fits(child.value):
             self.values["multicast_group"] = "" if child.value in STANDARD_GROUPS else child.value
 
+    def on_check_unicast_src(self, _child: Statement) -> None:
+        self.values["check_unicast_src"] = True
+
+    def on_unicast_ttl(self, child: Statement) -> None:
+        value = self.reader.integer(child, 255)
+        if 0 <= value <= 255:
+            self.values["unicast_ttl"] = value
+        else:
+            self.reader.invalid(child, "a number from 0 to 255")
+
     def on_use_vmac(self, child: Statement) -> None:
         if child.value in ("false", "no", "off"):
             self.reader.report(
@@ -241,7 +253,6 @@ class InstanceReader:
             )
 
     def on_unicast_peer(self, child: Statement) -> None:
-        """Options after an address (min_ttl, max_ttl) do not matter here."""
         peers = []
         for entry in self.reader.entries(child):
             if not _is_address(entry.keyword):
@@ -256,9 +267,31 @@ class InstanceReader:
                     entry, entry.keyword, f"Remove {entry.keyword} from unicast_peer."
                 )
             else:
-                peers.append(entry.keyword)
-                self.one_a_line(entry, "peer")
+                alone = self.one_a_line(entry, "peer")
+                peers.append(entry.keyword if alone else self.peer(entry))
         self._extend(child.keyword, peers)
+
+    def peer(self, entry: Statement) -> str:
+        """A peer with what the daemon reads of the options behind it."""
+        read = [entry.keyword]
+        for name, value in itertools.zip_longest(entry.words[1::2], entry.words[2::2]):
+            known = name in ("min_ttl", "max_ttl") and re.fullmatch(r"[0-9]{1,3}", value or "")
+            if (
+                not known
+                or int(value) > 255
+                or self.reader.keepalived_version < versions.PEER_TTL_SINCE
+            ):
+                self.reader.report(
+                    reading.INVALID_VALUE,
+                    entry.line,
+                    f"the daemon ignores {name!r} after {entry.keyword}",
+                    f"Write {' '.join(read)} instead of {' '.join(entry.words)}.",
+                    severity=Severity.WARNING,
+                )
+                break
+            read += [name, value]
+            self.values["check_unicast_src"] = True
+        return " ".join(read)
 
     def ignored_host(self, entry: Statement, name: str, fix: str) -> None:
         """Reports a peer or source that is no address."""

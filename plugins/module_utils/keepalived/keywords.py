@@ -64,6 +64,7 @@ _ROWS = (
     Keyword(_G, "vrrp_version", 1, "version"),
     Keyword(_G, "vrrp_strict", field="strict"),
     Keyword(_G, "vrrp_down_timer_adverts", field="down_timer_adverts"),
+    Keyword(_G, "vrrp_check_unicast_src", 0, "check_unicast_src"),
     Keyword(_G, "enable_script_security", 0, "script_security"),
     Keyword(_G, "script_user", field="script_user"),
     Keyword(_G, "vrrp_mcast_group4", at_once=True),
@@ -93,7 +94,7 @@ _ROWS = (
         vrrp_gna_interval vrrp_min_garp vrrp_garp_extra_if vrrp_vmac_garp_intvl
         vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert vrrp_iptables vrrp_ipsets
         nftables_priority nftables_ipvs_priority nftables_ipvs_start_fwmark
-        nftables_counters vrrp_check_unicast_src vrrp_skip_check_adv_addr vrrp_priority
+        nftables_counters vrrp_skip_check_adv_addr vrrp_priority
         vrrp_no_swap vrrp_rt_priority vrrp_cpu_affinity vrrp_rlimit_rttime vrrp_rlimit_rtime
         notify_fifo notify_fifo_script vrrp_notify_fifo vrrp_notify_fifo_script
         vrrp_notify_priority_changes fifo_write_vrrp_states_on_reload lvs_notify_fifo
@@ -132,6 +133,8 @@ _ROWS = (
     Keyword(_I, "mcast_src_ip", 1),
     Keyword(_I, "mcast_dst_ip", 1, "multicast_group"),
     Keyword(_I, "unicast_peer", field="unicast_peer", at_once=True),
+    Keyword(_I, "check_unicast_src", 0, "check_unicast_src"),
+    Keyword(_I, "unicast_ttl", 1, "unicast_ttl"),
     Keyword(_I, "virtual_ipaddress", field="virtual_ipaddress", at_once=True),
     Keyword(_I, "virtual_ipaddress_excluded", field="virtual_ipaddress_excluded"),
     Keyword(_I, _A, field="authentication", at_once=True, secret=_PASS),
@@ -140,9 +143,9 @@ _ROWS = (
         "vrrp_instance",
         """
         use_vmac use_vmac_addr vmac_xmit_base use_ipvlan unicast_fault_no_peer
-        check_unicast_src old_unicast_checksum vrf dont_track_primary track_interface
+        old_unicast_checksum vrf dont_track_primary track_interface
         track_script track_file track_process track_bfd track_src_ip
-        unicast_ttl promote_secondaries linkbeat_use_polling virtual_routes virtual_rules
+        promote_secondaries linkbeat_use_polling virtual_routes virtual_rules
         skip_check_adv_addr debug notify_backup notify_master notify_fault notify_stop
         notify_deleted notify notify_master_rx_lower_pri smtp_alert notify_priority_changes
         lvs_sync_daemon_interface garp_master_delay garp_master_refresh garp_master_repeat

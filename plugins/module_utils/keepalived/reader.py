@@ -82,6 +82,7 @@ class _Globals:
 
     version: int = 2
     strict: bool = False
+    check_unicast_src: bool = False
     down_timer_adverts: int = 3
     script_security: bool = False
     script_user: str = ""
@@ -320,6 +321,8 @@ class NodeReader(ValueReader):
                 values.version = self.version(child, values.version)
             elif child.keyword == "vrrp_strict":
                 values.strict = True
+            elif child.keyword == "vrrp_check_unicast_src":
+                values.check_unicast_src = True
             elif child.keyword == "vrrp_down_timer_adverts":
                 values.down_timer_adverts = self.adverts(child, values.down_timer_adverts)
             elif child.keyword == "enable_script_security":

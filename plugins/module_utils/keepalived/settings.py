@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Sequence
 
 from .. import readers
-from ..network.addresses import judge_prefix, vip_interface
+from ..network.addresses import judge_prefix, own_networks, vip_interface
 from ..readers import RefusalError, SettingError, collected
 from ..vrrp import versions
 from .keywords import KEYWORDS
@@ -36,7 +36,10 @@ GARP = {
     "keepalived_gna_interval": (0, 86400),
 }
 # Where a set variable needs a newer keepalived than Debian 11 has.
-SINCE = {"keepalived_auth_hmac": KEYWORDS["vrrp_instance"]["auth_hmac"].since}
+SINCE = {
+    "keepalived_auth_hmac": KEYWORDS["vrrp_instance"]["auth_hmac"].since,
+    "keepalived_peer_hops": versions.PEER_TTL_SINCE,
+}
 # Options of a VIP that list addresses which move along.
 FURTHER = ("virtual_ipaddress", "virtual_ipaddress_excluded")
 # IFNAMSIZ of Linux, without the final NUL.
@@ -57,7 +60,8 @@ class HostRequest:
     """What the variables of one host ask for.
 
     ``version`` is its keepalived, ``links`` are its address and interface for each VIP,
-    ``addresses`` all virtual ones, ``programs`` what has to be on it (``path``, ``variable``).
+    ``networks`` the host's subnets on the interface of each, ``addresses`` all virtual ones,
+    ``programs`` what has to be on it (``path``, ``variable``).
     ``asked`` are options of ``vrrp_plan``, the same on all hosts. The template prints ``garp``
     (pairs of keyword and value), ``mail``, and of each VIP what ``vips`` has for it.
     """
@@ -65,6 +69,7 @@ class HostRequest:
     name: str
     version: str
     links: tuple[Mapping[str, str], ...]
+    networks: tuple[tuple[str, ...], ...]
     addresses: tuple[str, ...]
     programs: tuple[Mapping[str, str], ...]
     asked: Mapping[str, Any]
@@ -93,6 +98,7 @@ def resolve(
     *_judged, links, asked = collected(
         lambda: _judge_version(settings, version),
         lambda: _judge_authentication(settings),
+        lambda: _judge_hops(settings),
         lambda: _judge_delays(settings),
         lambda: _judge_grace(settings, systemd),
         lambda: _judge_garp(settings),
@@ -115,6 +121,9 @@ def resolve(
         name=name,
         version=version,
         links=links,
+        networks=tuple(
+            own_networks(facts, link["interface"], [*addresses, *carried]) for link in links
+        ),
         addresses=tuple(sorted(addresses)),
         programs=tuple(programs(settings)),
         asked=asked,
@@ -258,6 +267,19 @@ def _judge_hmac(hmac: Settings) -> None:
         )
     if hmac.get("time_window") is not None:
         readers.integer(f"{where}.time_window", hmac["time_window"], 1, 300)
+
+
+def _judge_hops(settings: Settings) -> None:
+    name = "keepalived_peer_hops"
+    if settings.get(name) is None:
+        return
+    readers.integer(name, settings[name], 0, 254)
+    if settings["keepalived_multicast"]:
+        raise SettingError(
+            name,
+            "is set, and no router passes multicast adverts on; leave it out, or set "
+            "keepalived_multicast to false",
+        )
 
 
 def _judge_delays(settings: Settings) -> None:

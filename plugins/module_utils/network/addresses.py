@@ -80,6 +80,17 @@ def vip_interface(
     return _taken(link, own) if own else _answer(link, _default(link, wanted[0]))
 
 
+def own_networks(
+    facts: Mapping[str, object], interface: str, virtual: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The subnets that the host has addresses of its own in on an interface; ``virtual`` are
+    addresses that are none of its own."""
+    links = _links(interface_addresses(facts), set(_plain(virtual)))
+    return tuple(
+        str(own.network) for link in links if link.interface == interface for own in link.addresses
+    )
+
+
 def judge_prefix(
     facts: Mapping[str, object],
     line: str,

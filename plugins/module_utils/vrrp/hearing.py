@@ -14,7 +14,7 @@ import enum
 import functools
 import ipaddress
 from dataclasses import dataclass
-from typing import Iterator, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from . import priority, versions
 from .model import Instance, Node
@@ -33,11 +33,15 @@ class Rejection(enum.Enum):
     GROUP = "another multicast group"
     PEER = "the sender does not list the receiver as unicast peer"
     VIPS = "another list of virtual addresses (up to keepalived 2.3.2)"
+    SOURCE = "the sender is none of its unicast peers (check_unicast_src)"
+    TTL = "a time to live that it does not let in (min_ttl)"
 
 
 _ROUTER_ALONE = "VRID "
 #: Where multicast adverts go if nothing says otherwise.
 STANDARD_GROUPS = frozenset(("224.0.0.18", "ff02::12"))
+#: What unicast adverts live where unicast_ttl is not written: of IPv6 the kernel decides.
+_USUAL_TTL = {4: 255, 6: 64}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -109,6 +113,19 @@ def family_of(instance: Instance) -> int:
     return 6 if any(":" in plain_address(address) for address in deciding[:1]) else 4
 
 
+def ttl_of(instance: Instance) -> int:
+    """The time to live (hop limit) that the instance's unicast adverts are sent with."""
+    written = instance.unicast_ttl
+    return _USUAL_TTL[family_of(instance)] if written is None else written
+
+
+def ttl_limits(peer: str) -> tuple[int, int]:
+    """The least and the greatest time to live that a line of unicast_peer lets in."""
+    words = peer.split()
+    limits = dict(zip(words[1::2], words[2::2]))
+    return int(limits.get("min_ttl", 0)), int(limits.get("max_ttl", 255))
+
+
 def authentication_in_force(instance: Instance) -> tuple[str, str] | None:
     """Type and password as they are sent; None without a password, in version 3 or strict mode, and
     where adverts are signed instead."""
@@ -132,10 +149,13 @@ class AdvertContent:
     signing: Signing | None
     interval: float | None
     vips: tuple[str, ...]
+    # Empty: not known.
+    source: str
+    ttl: int
 
 
-def content_of(instance: Instance) -> AdvertContent:
-    """What the instance's adverts say."""
+def content_of(instance: Instance, source: str = "") -> AdvertContent:
+    """What the instance's adverts say, and the address that they come from, if that is known."""
     return AdvertContent(
         router=(instance.virtual_router_id, family_of(instance)),
         peers=frozenset(map(plain_address, instance.unicast_peer or ())),
@@ -146,6 +166,8 @@ def content_of(instance: Instance) -> AdvertContent:
         interval=priority.advert_interval(instance) if instance.version == 2 else None,
         # As a list: an address that is written twice is sent twice.
         vips=tuple(sorted(map(plain_address, instance.virtual_ipaddress))),
+        source=source or plain_address(instance.unicast_src_ip or ""),
+        ttl=ttl_of(instance),
     )
 
 
@@ -156,6 +178,8 @@ class Receiver:
     own: AdvertContent
     addresses: frozenset[str]
     minds_vips: bool
+    #: Where it asks who sends: each of its peers -> the least and the greatest time to live.
+    lets_in: Mapping[str, tuple[int, int]] | None
 
     def rejects(self, advert: AdvertContent) -> Rejection | None:
         """See ``rejection``."""
@@ -177,7 +201,18 @@ class Receiver:
             return Rejection.AUTHENTICATION
         if own.interval != advert.interval:
             return Rejection.ADVERT_INT
-        return Rejection.VIPS if self.minds_vips and own.vips != advert.vips else None
+        if self.minds_vips and own.vips != advert.vips:
+            return Rejection.VIPS
+        return self._rejects_sender(advert) if own.peers else None
+
+    def _rejects_sender(self, advert: AdvertContent) -> Rejection | None:
+        """How many routers lie between is not known: a max_ttl below what is sent is meant so."""
+        if self.lets_in is None or not advert.source:
+            return None
+        if advert.source not in self.lets_in:
+            return Rejection.SOURCE
+        least, most = self.lets_in[advert.source]
+        return Rejection.TTL if least > min(most, advert.ttl) else None
 
 
 def receiver_of(node: Node, instance: Instance) -> Receiver:
@@ -188,9 +223,12 @@ def receiver_of(node: Node, instance: Instance) -> Receiver:
         {source} if source_is_foreign(node, instance) else {plain_address(node.address), source}
     )
     return Receiver(
-        own=content_of(instance),
+        own=content_of(instance, source),
         addresses=frozenset(reached - {""}),
         minds_vips=node.keepalived_version < versions.VIP_LIST_ONLY_LOGGED_SINCE,
+        lets_in={plain_address(peer): ttl_limits(peer) for peer in instance.unicast_peer or ()}
+        if instance.check_unicast_src
+        else None,
     )
 
 

@@ -95,13 +95,18 @@ class Instance:
     virtual_ipaddress: tuple[str, ...] = ()
     virtual_ipaddress_excluded: tuple[str, ...] = ()
     unicast_src_ip: str | None = None
-    # None: multicast. An empty tuple is a unicast_peer block without peers.
+    # None: multicast. An empty tuple is a unicast_peer block without peers. Each with its options,
+    # such as "192.0.2.12 min_ttl 255 max_ttl 255".
     unicast_peer: tuple[str, ...] | None = None
     authentication: Authentication | None = None
     down_timer_adverts: int = 3
     # Where multicast adverts go; empty: the group that VRRP has for the address family.
     multicast_group: str = ""
     auth_hmac: Hmac | None = None
+    # Unicast adverts of an address that is no peer are dropped.
+    check_unicast_src: bool = False
+    # Hops that unicast adverts live; None: 255 with IPv4, what the kernel gives with IPv6.
+    unicast_ttl: int | None = None
 
 
 @dataclass(frozen=True)

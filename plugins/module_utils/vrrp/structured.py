@@ -55,8 +55,25 @@ def _adverts(where: str, value: object) -> int:
     return readers.integer(where, value, 1, 100)
 
 
-def _addresses(where: str, value: object) -> tuple[str, ...]:
-    return tuple(readers.address(at, item) for at, item in readers.items(where, value))
+def _peers(where: str, value: object) -> tuple[str, ...]:
+    return tuple(_peer(at, item) for at, item in readers.items(where, value))
+
+
+def _peer(where: str, value: object) -> str:
+    """An address and perhaps the time to live that its adverts must have."""
+    address, *options = value.split() if isinstance(value, str) and value.split() else [""]
+    limits = options[1::2]
+    if (
+        len(options) != 2 * len(limits)
+        or not set(options[::2]) <= {"min_ttl", "max_ttl"}
+        or not all(one.isdigit() and int(one) <= 255 for one in limits)
+    ):
+        raise readers.wrong(where, value, "an address, or one with min_ttl and max_ttl (0 to 255)")
+    return " ".join([readers.address(where, address or value), *options])
+
+
+def _time_to_live(where: str, value: object) -> int:
+    return readers.integer(where, value, 0, 255)
 
 
 def _virtual_addresses(where: str, value: object) -> tuple[str, ...]:
@@ -132,7 +149,9 @@ _INSTANCE: Mapping[str, _Reader] = {
     "virtual_ipaddress": _virtual_addresses,
     "virtual_ipaddress_excluded": _virtual_addresses,
     "unicast_src_ip": readers.address,
-    "unicast_peer": _addresses,
+    "unicast_peer": _peers,
+    "check_unicast_src": readers.flag,
+    "unicast_ttl": _time_to_live,
     "authentication": _authentication,
     "auth_hmac": _hmac,
     "down_timer_adverts": _adverts,
@@ -211,6 +230,8 @@ def _instance(where: str, value: object, version: tuple[int, ...]) -> Instance:
             if version >= since:
                 values[_FIELDS.get(keyword, keyword)] = read
     values.setdefault("virtual_router_id", 0)
+    if any(" " in peer for peer in values.get("unicast_peer", ())):  # type: ignore[attr-defined]
+        values["check_unicast_src"] = True
     if values.get("state") is State.MASTER:
         values.setdefault("priority", 255)
     if not values.get("unicast_peer") and "unicast_src_ip" not in values:
@@ -391,6 +412,8 @@ def instance_data(instance: Instance) -> dict[str, object]:
         "unicast_peer": list(instance.unicast_peer or ()),
         "authentication": authentication
         and {"auth_type": authentication.auth_type, "auth_pass": authentication.auth_pass},
+        **({"check_unicast_src": True} if instance.check_unicast_src else {}),
+        **({} if instance.unicast_ttl is None else {"unicast_ttl": instance.unicast_ttl}),
         **({"mcast_dst_ip": instance.multicast_group} if instance.multicast_group else {}),
         **({"auth_hmac": _hmac_data(instance.auth_hmac)} if instance.auth_hmac else {}),
         **track_data(instance.tracks),

@@ -23,6 +23,8 @@ NEWEST = (99,)
 SECOND_GENERATION_SINCE = (2, 0, 0)
 TRACK_FILE_SINCE = (2, 0, 0)
 TRACK_PROCESS_SINCE = (2, 0, 11)
+#: ``min_ttl`` and ``max_ttl`` after a unicast peer; they turn on check_unicast_src.
+PEER_TTL_SINCE = (2, 1, 0)
 #: ``reverse`` after the weight of a tracked check.
 REVERSE_SINCE = (2, 0, 18)
 #: A virtual MAC address whose adverts go out by unicast.

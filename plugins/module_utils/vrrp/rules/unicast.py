@@ -19,7 +19,7 @@ from ..estate import (
     values_said,
 )
 from ..findings import Finding, Rule, Severity
-from ..hearing import plain_address, source_is_foreign
+from ..hearing import plain_address, source_is_foreign, ttl_limits, ttl_of
 from ..pairs import DUAL_MASTER
 from ..versions import MCAST_DST_IP_SINCE
 from ..words import listed, sentence
@@ -186,6 +186,37 @@ def unicast_unknown_peer(estate: Estate) -> Iterator[Finding]:
             )
 
 
+UNICAST_TTL = Rule(
+    "unicast-ttl",
+    Severity.ERROR,
+    harm="A node drops adverts that arrive with a lower time to live than it lets in: it hears "
+    "nothing and becomes master too.",
+    example="lb1: unicast_peer { 192.0.2.12 min_ttl 255 }\nlb2: unicast_ttl 64",
+    fix="Send with unicast_ttl 255, which IPv6 does not do by itself.",
+    breaks=DUAL_MASTER,
+)
+
+
+def unicast_ttl(estate: Estate) -> Iterator[Finding]:
+    """Adverts that are sent with a time to live that a peer does not let in."""
+    for router in estate.routers:
+        for member in router:
+            limits = {plain_address(peer): peer for peer in member.instance.unicast_peer or ()}
+            for other in others(router, member):
+                least, most = ttl_limits(limits.get(other.source, ""))
+                sent = ttl_of(other.instance)
+                if least > min(most, sent):
+                    yield member.finding(
+                        UNICAST_TTL,
+                        f"{member} lets in adverts of {other} with a time to live from {least} to "
+                        f"{most}, and they are sent with {sent}: {member} becomes master too",
+                        f"Write unicast_ttl 255 on {other}."
+                        if least <= most
+                        else f"Write unicast_peer {{ {' '.join(limits)} }} on {member}.",
+                        "unicast_peer",
+                    )
+
+
 UNICAST_MISMATCH = Rule(
     "unicast-mismatch",
     Severity.ERROR,
@@ -257,6 +288,7 @@ RULES: dict[Rule, Judge] = {
     UNICAST_SELF: unicast_self,
     UNICAST_PEER_ASYMMETRY: unicast_peer_asymmetry,
     UNICAST_UNKNOWN_PEER: unicast_unknown_peer,
+    UNICAST_TTL: unicast_ttl,
     UNICAST_MISMATCH: unicast_mismatch,
     MULTICAST_MISMATCH: multicast_mismatch,
 }

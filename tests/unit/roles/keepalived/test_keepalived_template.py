@@ -85,7 +85,7 @@ EVERYTHING = {
     "notify_fifo_script": "/bin/reader",
     "mail": {"notification_email": ["a@example.org", "b@example.org"], "smtp_server": "mx 2525"},
     "checks": [{"name": "disk", "script": "/bin/disk /var", "user": "disk", "effect": "rank"}],
-    "global_extra": ["vrrp_check_unicast_src"],
+    "global_extra": ["vrrp_rx_bufs_multiplier 3"],
     "extra": ["static_routes {", "198.51.100.0/24 via 192.0.2.1", "}"],
 }
 CASES = {
@@ -115,7 +115,7 @@ def test_configuration_says_what_was_planned(given: dict[str, Any]) -> None:
         assert instance.preempt_delay == planned.get("preempt_delay", 0)
         assert list(instance.virtual_ipaddress) == planned["virtual_ipaddress"]
         assert instance.unicast_peer == (
-            None if given.get("multicast") else tuple(planned["unicast_peer"])
+            None if given.get("multicast") else tuple(map(let_in, planned["unicast_peer"]))
         )
         tracked = {(track.kind.value, track.check, track.weight) for track in instance.tracks}
         assert tracked - {("track_interface", "eth1", -10)} == {
@@ -127,6 +127,10 @@ def test_configuration_says_what_was_planned(given: dict[str, Any]) -> None:
     assert [group.members for group in parsed.node.sync_groups] == [
         tuple(group["group"]) for group in plan["sync_groups"]
     ]
+
+
+def let_in(peer: str) -> str:
+    return peer if ":" in peer else f"{peer} min_ttl 255 max_ttl 255"
 
 
 def lines(text: str) -> list[str]:
@@ -148,6 +152,7 @@ def lines(text: str) -> list[str]:
         "smtp_server mx 2525",
         "smtp_alert_vrrp true",
         "vrrp_check_unicast_src",
+        "vrrp_rx_bufs_multiplier 3",
         "user disk",
         "203.0.113.0/24 via 192.0.2.1 dev eth0",
         "from 192.0.2.100/32 table 100 preference 100",
@@ -173,6 +178,12 @@ def test_multicast_names_its_source_and_no_peer() -> None:
     text, _plan = rendered(multicast=True)
     assert "mcast_src_ip 192.0.2.11" in lines(text)
     assert "unicast" not in text
+
+
+def test_an_older_keepalived_only_asks_who_sends() -> None:
+    said = lines(rendered(version="2.0.19")[0])
+    assert "vrrp_check_unicast_src" in said
+    assert said[said.index("unicast_peer {") + 1] == "192.0.2.12"
 
 
 def test_signed_adverts() -> None:

@@ -112,6 +112,8 @@ def nodes(draw):
         st.none() | st.builds(Authentication, st.sampled_from(("PASS", "AH")), st.just("") | NAMES),
         st.integers(1, 100),
         st.sampled_from(("", "224.0.0.99")),
+        check_unicast_src=st.booleans(),
+        unicast_ttl=st.none() | st.integers(0, 255),
     )
     groups = st.builds(
         SyncGroup, NAMES, st.lists(NAMES, max_size=3).map(tuple), st.booleans(), tracks

@@ -281,6 +281,18 @@ REFUSALS = {
         {"vips": [{"address": VIP6}], "multicast": True, "version": "2.1.5"},
         "keepalived_multicast: needs keepalived 2.2 or newer for 2001:db8::64/64",
     ),
+    "no number of routers": (
+        {"peer_hops": 255},
+        "keepalived_peer_hops: is 255; write a whole number from 0 to 254",
+    ),
+    "routers between and multicast": (
+        {"peer_hops": 1, "multicast": True},
+        "keepalived_peer_hops: is set, and no router passes multicast",
+    ),
+    "routers between and an old keepalived": (
+        {"peer_hops": 1, "version": "2.0.19"},
+        "keepalived_peer_hops: needs keepalived 2.1.0 and this host has 2.0.19",
+    ),
     "checks in mode kill": (
         {"failover_mode": "kill", **check()},
         "keepalived_checks: mode kill",

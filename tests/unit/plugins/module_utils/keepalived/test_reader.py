@@ -136,9 +136,10 @@ def test_everything_an_instance_can_say():
                 ("192.0.2.100/24 dev eth0 label eth0:1",),
                 ("2001:db8::1/64",),
                 "192.0.2.11",
-                ("192.0.2.12", "192.0.2.13"),
+                ("192.0.2.12 min_ttl 255", "192.0.2.13"),
                 Authentication("PASS", "1111"),
                 4,
+                check_unicast_src=True,
             ),
         ),
         (
@@ -178,6 +179,17 @@ def instance(body, before=""):
         pytest.param("accept", "accept", True, id="accept"),
         pytest.param("unicast_peer {\n}", "unicast_peer", (), id="no peers"),
         pytest.param("", "unicast_peer", None, id="multicast"),
+        pytest.param(
+            "unicast_peer {\n192.0.2.2 max_ttl 255 min_ttl 254\n}",
+            "unicast_peer",
+            ("192.0.2.2 max_ttl 255 min_ttl 254",),
+            id="time to live",
+        ),
+        pytest.param(
+            "unicast_peer {\n192.0.2.2 max_ttl 9\n}", "check_unicast_src", True, id="asks then"
+        ),
+        pytest.param("check_unicast_src", "check_unicast_src", True, id="asks who sends"),
+        pytest.param("unicast_ttl 9", "unicast_ttl", 9, id="unicast_ttl"),
         pytest.param("advert_int 5", "advert_int", 5.0, id="advert_int"),
         pytest.param(
             "virtual_ipaddress { 192.0.2.1 }", "virtual_ipaddress", ("192.0.2.1",), id="one line"
@@ -195,6 +207,20 @@ def test_globals_hold_for_instances_above_them():
         "vrrp_instance V {\nvirtual_router_id 1\n}\nglobal_defs {\nvrrp_strict\n}\n", "a"
     )
     assert parsed.node.instances[0].strict_mode
+
+
+def test_before_2_1_a_peer_has_no_time_to_live():
+    text = "vrrp_instance V {\nunicast_peer {\n192.0.2.2 min_ttl 255\n}\n}"
+    parsed = parse(text, "lb1", keepalived_version=(2, 0, 19))
+    (instance,) = parsed.node.instances
+    assert instance.unicast_peer == ("192.0.2.2",)
+    assert not instance.check_unicast_src
+    assert [item.id for item in parsed.findings] == ["invalid-value"]
+
+
+def test_all_instances_ask_who_sends():
+    text = "vrrp_instance V {\nvirtual_router_id 1\n}\nglobal_defs {\nvrrp_check_unicast_src\n}"
+    assert parse(text, "a").node.instances[0].check_unicast_src
 
 
 def test_address_of_multicast():
@@ -239,6 +265,11 @@ SCRIPT = "vrrp_script chk {\nscript /a\n}"
         ),
         pytest.param("virtual_ipaddress {\nbanana\n}", "", "invalid-value", 5, id="no address"),
         pytest.param("virtual_ipaddress", "", "syntax", 4, id="list without braces"),
+        pytest.param("unicast_ttl 256", "", "invalid-value", 4, id="unicast_ttl"),
+        *(
+            pytest.param(f"unicast_peer {{\n192.0.2.2 {x}\n}}", "", "invalid-value", 5, id=x)
+            for x in ("min_ttl", "min_ttl 256", "min_ttl high", "ttl 5", "min_ttl 5 max_ttl")
+        ),
         pytest.param(
             "track_script {\nchk weigth 5\n}", SCRIPT, "invalid-value", 7, id="track option"
         ),

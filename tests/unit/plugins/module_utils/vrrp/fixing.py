@@ -113,7 +113,7 @@ def _priorities(bench, finding, pairs):
 
 @_to(
     r"(?:use|write) (?P<keyword>version|advert_int|virtual_router_id|mcast_dst_ip|"
-    r"interface|unicast_src_ip) (?P<value>[^ ]+)(?: in \S+)? on (?P<nodes>.+)"
+    r"interface|unicast_src_ip|unicast_ttl) (?P<value>[^ ]+)(?: in \S+)? on (?P<nodes>.+)"
 )
 def _same(bench, finding, keyword, value, nodes):
     for node in _nodes(bench, nodes):

@@ -41,6 +41,7 @@ from clusters import (
     weight,
 )
 
+ASKING = {"check_unicast_src": True}
 LATE = "vrrp_script late {\n    script /bin/x\n}"
 
 # Each id: what raises it, and what comes near without raising it.
@@ -193,6 +194,10 @@ CASES = {
     "unicast-unknown-peer": (
         model({"unicast_peer": ("192.0.2.12", "192.0.2.13")}),
         model({}, {}, {}),
+    ),
+    "unicast-ttl": (
+        model({"unicast_ttl": 64}, {"unicast_peer": ("192.0.2.11 min_ttl 255",), **ASKING}),
+        model({"unicast_ttl": 255}, {"unicast_peer": ("192.0.2.11 min_ttl 255",), **ASKING}),
     ),
     "unicast-mismatch": (model(MULTICAST), model(both=MULTICAST)),
     "script-undefined": (

@@ -124,6 +124,53 @@ def test_what_a_receiver_rejects(receiver, sender, expected):
     assert hearing.rejection(node("a", 1, ours), ours, replace(instance(), **sender)) is expected
 
 
+ASKING = {"check_unicast_src": True}
+
+
+@pytest.mark.parametrize(
+    ("receiver", "sender", "expected"),
+    [
+        pytest.param(ASKING, {}, None, id="a peer"),
+        pytest.param(ASKING, {"unicast_src_ip": "192.0.2.3"}, Rejection.SOURCE, id="a stranger"),
+        pytest.param({}, {"unicast_src_ip": "192.0.2.3"}, None, id="a stranger, not asked"),
+        pytest.param(ASKING, {"unicast_src_ip": None}, None, id="a source that is not known"),
+        pytest.param({**ASKING, "unicast_peer": ("192.0.2.2 min_ttl 255",)}, {}, None, id="255"),
+        pytest.param(
+            {**ASKING, "unicast_peer": ("192.0.2.2 min_ttl 255",)},
+            {"unicast_ttl": 254},
+            Rejection.TTL,
+            id="too low",
+        ),
+        pytest.param(
+            {**ASKING, "unicast_peer": ("192.0.2.2 min_ttl 253 max_ttl 254",)},
+            {},
+            None,
+            id="with a router between",
+        ),
+        pytest.param(
+            {**ASKING, "unicast_peer": ("192.0.2.2 min_ttl 9 max_ttl 8",)},
+            {},
+            Rejection.TTL,
+            id="nothing is let in",
+        ),
+        pytest.param(
+            {**ASKING, "unicast_peer": None}, {"unicast_peer": None}, None, id="multicast"
+        ),
+    ],
+)
+def test_whom_a_receiver_of_unicast_lets_in(receiver, sender, expected):
+    ours = replace(instance(unicast_peer=("192.0.2.2",)), **receiver)
+    theirs = replace(instance(unicast_peer=("192.0.2.1",), unicast_src_ip="192.0.2.2"), **sender)
+    assert hearing.rejection(node("a", 1, ours), ours, theirs) is expected
+
+
+def test_ipv6_adverts_live_as_long_as_the_kernel_says():
+    six = instance(virtual_ipaddress=("2001:db8::9/64",))
+    assert hearing.ttl_of(six) == 64
+    assert hearing.ttl_of(replace(six, unicast_ttl=255)) == 255
+    assert hearing.ttl_of(instance()) == 255
+
+
 @pytest.mark.parametrize(
     ("version", "expected"), [((2, 3, 2), Rejection.VIPS), ((2, 3, 3), None)], ids=str
 )

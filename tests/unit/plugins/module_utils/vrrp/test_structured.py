@@ -60,6 +60,8 @@ FULL = Node(
             4,
             "224.0.0.50",
             Hmac(((1, "k" * 32), (2, "file:/run/key")), 1, "permissive", "monotonic", 5),
+            True,
+            64,
         ),
         Instance("VI_2", 52),
     ),

@@ -58,9 +58,10 @@ def _instance(instance: Instance) -> Iterator[str]:
     yield f"version {instance.version}"
     yield f"advert_int {instance.advert_int:g}"
     yield f"preempt_delay {instance.preempt_delay:g}"
-    for keyword in ("nopreempt", "accept", "strict_mode"):
+    for keyword in ("nopreempt", "accept", "strict_mode", "check_unicast_src"):
         yield from [keyword] if getattr(instance, keyword) else []
     yield from [f"unicast_src_ip {instance.unicast_src_ip}"] if instance.unicast_src_ip else []
+    yield from [] if instance.unicast_ttl is None else [f"unicast_ttl {instance.unicast_ttl}"]
     yield from [f"mcast_dst_ip {instance.multicast_group}"] if instance.multicast_group else []
     if instance.unicast_peer is not None:
         yield from block("unicast_peer", instance.unicast_peer)
