@@ -10,6 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import Inventory, nobody
+from ansible_collections.mycat.ha.plugins.plugin_utils.wishes import concerned
 
 
 class ActionModule(ActionBase):
@@ -20,6 +21,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
+        _valid, options = self.validate_argument_spec(
+            {"moving": {"type": "bool", "default": False}}
+        )
         try:
             inventory = Inventory(self._task, self._loader, task_vars or {})
             clusters, others = inventory.clusters()
@@ -28,6 +32,8 @@ class ActionModule(ActionBase):
                 raise nobody("mycat_ha_lb_group", lb_group)
             if not any(members.mycats for members in (*clusters, *others)):
                 raise nobody("mycat_ha_mycat_group", mycat_group)
+            if options["moving"]:
+                clusters, others = concerned(inventory, clusters, others)
         except SettingError as error:
             return {**result, "failed": True, "msg": str(error)}
         return {

@@ -64,8 +64,12 @@ def collect(inventory: Inventory) -> Facts:
         found = {host: inventory.kept(host, name) for host in hosts}
         return {host: value for host, value in found.items() if value is not None}
 
+    expected = dict(mapping(run.get("expected")))
+    taken_out = mapping(inventory.kept(here, "__mycat_ha_moves")).get("out") or []
+    for cluster in mapping(expected.get("clusters")).values():
+        cluster["taken_out"] = taken_out
     return Facts(
-        expected=dict(mapping(run.get("expected"))),
+        expected=expected,
         clusters=dict(mapping(run.get("clusters"))),
         marks=dict(mapping(run.get("marks"))),
         changing=list(run.get("changing") or ()),
@@ -89,6 +93,8 @@ def done_on(inventory: Inventory, host: str) -> list[str]:
     if keepalived in DONE:
         before = mapping(mapping(inventory.kept(host, "__mycat_ha_before")).get("keepalived"))
         found.append(f"keepalived {DONE[keepalived] if before.get('running') else 'started'}")
+    for name in ("__mycat_ha_moved", "__mycat_ha_returned"):
+        found += mapping(inventory.kept(host, name)).get("done") or ()
     return found
 
 

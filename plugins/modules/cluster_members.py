@@ -15,7 +15,13 @@ description:
   - Reads the groups of load balancers and of MyCats, and C(mycat_ha_cluster) of each host. It asks
     no host.
   - Fails with one sentence where an inventory does not say it.
-options: {}
+options:
+  moving:
+    description:
+      - Whether the run is only about the clusters of the load balancers that C(mycat_ha_to),
+        C(mycat_ha_leave), C(mycat_ha_maintenance) or C(mycat_ha_maintenance_end) names.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - mycat.ha.attributes.asks
 author:

@@ -186,8 +186,13 @@ addresses:
   sample: [127.0.0.1, 192.0.2.11, 192.0.2.100]
 maintenance:
   description:
-    - Whether an operator keeps the host out of the election, by C(/run/mycat_ha/maintenance).
+    - Whether an operator keeps the host out of the election, by C(/var/lib/mycat_ha/maintenance).
     - V(null) where there is no such file.
+  returned: always
+  type: bool
+  sample: false
+handing_over:
+  description: Whether a switch-over from this host, or its maintenance, is just under way.
   returned: always
   type: bool
   sample: false
@@ -293,6 +298,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.host import (
     addresses,
     endpoint,
     firewall,
+    maintenance,
     packages,
     units,
 )
@@ -309,7 +315,6 @@ from ansible_collections.mycat.ha.plugins.module_utils.network import mysql
 from ansible_collections.mycat.ha.plugins.module_utils.network.connection import NoAnswer
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import installed_version
 
-MAINTENANCE = "/run/mycat_ha/maintenance"
 ENDPOINT_HOST = "127.0.0.1"
 STATEMENT = "show mycat_status"
 KEEPALIVED = "keepalived"
@@ -461,15 +466,6 @@ def ask_vips(vips, login, seconds):
     }
 
 
-def in_maintenance():
-    """Return whether an operator keeps the host out of the election, None where nothing tells."""
-    try:
-        with open(MAINTENANCE, encoding="ascii", errors="replace") as file:
-            return file.read(16).strip() not in ("", "0")
-    except OSError:
-        return None
-
-
 def gather(params, login):
     """Return what the module returns."""
     problems = Problems()
@@ -522,7 +518,7 @@ def gather(params, login):
     version = result["versions"][KEEPALIVED] or ""
     result["keepalived"] = keepalived_state(params, version, unit, known, problems)
     result["addresses"] = addresses.in_order(known.present)
-    result["maintenance"] = in_maintenance()
+    result["maintenance"], result["handing_over"] = maintenance.state()
     result["time"] = iso(time.time())
     result["problems"] = problems.sentences
     return result

@@ -121,7 +121,7 @@ options:
     description:
       - What each node watches on itself, the most severe first. A node that fails a severe
         check never outranks one that fails a lighter one.
-      - Mode V(kill) knows one check at most, the other modes 100.
+      - Mode V(kill) knows one check at most, besides files without a script; the other modes 100.
     type: list
     elements: dict
     default:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -72,16 +73,20 @@ def run_playbook(
     return Run(done.returncode, done.stdout + done.stderr, read_recap(done.stdout))
 
 
-def kill_playbook(playbook: str, at: str, nth: int = 1) -> None:
-    """Run ``playbook``, and kill it (SIGKILL) as it prints ``at`` for the ``nth`` time.
+def kill_playbook(
+    playbook: str, at: str, nth: int = 1, by: int = signal.SIGKILL, **variables: object
+) -> None:
+    """Run ``playbook`` with ``variables``, and end it as it prints ``at`` for the ``nth`` time.
 
+    ``by`` is the signal, which a terminal would send to its workers too unless it is SIGKILL.
     ``at`` is a part of a line. Ansible's workers end what they are at. AssertionError where the
     playbook ends before.
     """
     lines: list[str] = []
     with subprocess.Popen(
-        _command(playbook, (), {}),
+        _command(playbook, (), variables),
         cwd=ROOT,
+        start_new_session=True,
         env=_environment(None),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -92,7 +97,10 @@ def kill_playbook(playbook: str, at: str, nth: int = 1) -> None:
             lines.append(line)
             nth -= at in line
             if not nth:
-                process.kill()
+                if by == signal.SIGKILL:
+                    process.kill()
+                else:
+                    os.killpg(process.pid, by)
                 return
     raise AssertionError(f"{playbook} ended before {at!r}: {''.join(lines)}")
 

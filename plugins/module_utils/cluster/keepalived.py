@@ -24,7 +24,14 @@ from ..network.addresses import canonical
 from ..readers import RefusalError
 from . import changes, former, placement
 from .hosts import HostView, all_virtual_addresses, answering_port
-from .managed import ADDRESS_UNIT, KEEPALIVED_CONF, RUN_FOLDER
+from .managed import (
+    ADDRESS_UNIT,
+    FORMER_MAINTENANCE,
+    HANDOVER_LIMIT,
+    KEEPALIVED_CONF,
+    RUN_FOLDER,
+    STATE_FOLDER,
+)
 from .request import Cluster
 
 # What modes kill and weight write into keepalived_log; log readers may know these lines.
@@ -53,13 +60,15 @@ ALIKE: Mapping[str, Callable[[HostView], Any]] = {
 class Planned:
     """``needs`` of the role on each load balancer; ``together`` tells whether all of them must
     change at once, ``holder_first`` whether the holder has to before the others; ``notes`` is what
-    the operator should know, besides what the plan says."""
+    the operator should know, besides what the plan says; ``homes`` {address: the load balancer that
+    it returns to}, empty with sticky."""
 
     plan: keepalived.ClusterPlan
     needs: Sequence[dict[str, Any]]
     together: bool
     holder_first: bool
     notes: Sequence[str]
+    homes: Mapping[str, str]
 
 
 def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
@@ -91,6 +100,7 @@ def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
         together,
         any(_makes(hastens_adverts, host, plan) for host in cluster.load_balancers),
         [*notes, *_uneven(cluster, plan)],
+        {} if _is_sticky(cluster) else plan.homes,
     )
 
 
@@ -320,8 +330,16 @@ def _is_as(host: HostView, text: str) -> bool:
     return file.get("sha256") == changes.digest(text) and file.get("mode") == "0600"
 
 
+def _former_maintenance(host: HostView) -> bool:
+    """Whether the host has a file of its own where earlier versions looked for its maintenance."""
+    file = (host.state.get("files") or {}).get(FORMER_MAINTENANCE) or {}
+    return file.get("kind") == "file"
+
+
 def _changes(host: HostView, text: str) -> Iterator[str]:
     running = host.state.get("keepalived") or {}
+    if _former_maintenance(host):
+        yield FORMER_MAINTENANCE
     if not _is_as(host, text):
         yield KEEPALIVED_CONF
     elif not running.get("running"):
@@ -365,6 +383,7 @@ def _needs(
         restart=_restarts(host, mine.text),
         units=["keepalived.service", *([ADDRESS_UNIT] if host.systemd else [])],
         further=list(_changes(host, mine.text)),
+        former_maintenance=_former_maintenance(host),
         # Where all wait, somebody else has an address: the network tells who.
         claims=[_claim(claim) for claim in (mine.watched if waiting else mine.claims)],
         watched=[_claim(claim) for claim in mine.watched],
@@ -391,6 +410,8 @@ def _context(
     return {
         "mode": mode,
         "run_folder": RUN_FOLDER,
+        "state_folder": STATE_FOLDER,
+        "handover_limit": HANDOVER_LIMIT,
         "systemd": host.systemd,
         "grace": settings["keepalived_restart_grace"],
         "log": log,

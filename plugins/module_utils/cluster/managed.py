@@ -9,6 +9,12 @@ HAPROXY_CFG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
 #: What keepalived watches and what its hook records; empty after a boot.
 RUN_FOLDER = "/run/mycat_ha"
+#: What outlives a boot.
+STATE_FOLDER = "/var/lib/mycat_ha"
+#: Seconds after which a load balancer ends a switch-over that was cut off.
+HANDOVER_LIMIT = 20
+#: Where versions before 0.2.0 looked for a load balancer's maintenance.
+FORMER_MAINTENANCE = RUN_FOLDER + "/maintenance"
 CREDENTIALS = "/etc/mycat_status/credentials.json"
 DRAIN_FILE = "/run/mycat_status/drain"
 SOCKET_UNIT = "/etc/systemd/system/mycat_status.socket"

@@ -268,6 +268,8 @@ def _expected(one: _Planned, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str
         "mycats": list(members.mycats),
         "allow_degraded": any(lb.common.get("mycat_ha_allow_degraded") for lb in lbs[:1]),
         "notes": list(_notes(one)),
+        # Where addresses return to by themselves.
+        "homes": dict(one.keepalived.homes) if one.keepalived else {},
         "bounds": _bounds(one, hosts),
     }
 

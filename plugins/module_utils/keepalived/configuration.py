@@ -140,7 +140,7 @@ class Installed:
     files: Mapping[str, str] = field(
         default_factory=lambda: {
             "haproxy_process": "/run/mycat_ha/haproxy_down",
-            "maintenance": "/run/mycat_ha/maintenance",
+            "maintenance": "/var/lib/mycat_ha/maintenance",
         }
     )
 

@@ -612,7 +612,10 @@ def _checks(settings: Settings, systemd: bool) -> list[dict[str, Any]]:
             raise SettingError(
                 "keepalived_failover_mode", "is kill, which needs systemd on the hosts; write fault"
             )
-        return [{"name": "haproxy", "event": True}]
+        return [
+            {"name": "maintenance", "event": True, "poll": False},
+            {"name": "haproxy", "event": True},
+        ]
     checks: list[dict[str, Any]] = [
         {"name": "maintenance", "event": True, "poll": False, "weight": "0"},
         {"name": "haproxy", "event": systemd},

@@ -104,6 +104,7 @@ class Host:
     servers: Mapping[str, Server] = field(default_factory=dict)
     endpoint: Mapping[str, Any] = field(default_factory=dict)
     maintenance: bool | None = None
+    handing_over: bool = False
     problems: tuple[str, ...] = ()
 
     def has(self, vip: Vip) -> bool:
@@ -136,7 +137,9 @@ class Host:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster's hosts. ``owners`` are all asked hosts, of any cluster: {address: hosts}."""
+    """A cluster's hosts. ``owners`` are all asked hosts, of any cluster: {address: hosts};
+    ``homes`` {address: the load balancer that it returns to}, ``taken_out`` the load balancers that
+    this run was to take out."""
 
     name: str
     vips: tuple[Vip, ...]
@@ -146,6 +149,8 @@ class Cluster:
     allow_degraded: bool
     notes: tuple[str, ...]
     bounds: Mapping[str, Any]
+    homes: Mapping[str, str]
+    taken_out: tuple[str, ...]
 
     @property
     def balancing(self) -> tuple[Host, ...]:
@@ -277,6 +282,8 @@ def _cluster(
         wanted.get("allow_degraded") is True,
         texts(wanted.get("notes")),
         mapping(wanted.get("bounds")),
+        mapping(wanted.get("homes")),
+        texts(wanted.get("taken_out")),
     )
 
 
@@ -305,6 +312,7 @@ def _host(name: str, state: Any) -> Host:
         },
         endpoint=mapping(said.get("endpoint")),
         maintenance=maintenance if isinstance(maintenance, bool) else None,
+        handing_over=said.get("handing_over") is True,
         problems=texts(said.get("problems")),
     )
 

@@ -33,7 +33,7 @@ from .cluster import (
 
 ERROR, DEGRADED, WARNING = SEVERITIES = ("error", "degraded", "warning")
 
-MAINTENANCE_FILE = "/run/mycat_ha/maintenance"
+MAINTENANCE_FILE = "/var/lib/mycat_ha/maintenance"
 DRAIN_FILE = "/run/mycat_status/drain"
 _FIREWALLS = "the firewalls (in a cloud, the security groups too)"
 
@@ -152,7 +152,7 @@ def _two_holders(view: View) -> Problem:
 
 
 def _nobody_holds(cluster: Cluster, vip: Vip) -> Problem:
-    reasons = [_unfit(host, vip) or _waits(host, vip) for host in cluster.load_balancers]
+    reasons = [unfit(host, vip) or _waits(host, vip) for host in cluster.load_balancers]
     listed = "; ".join(f"{reason.host} {reason.what}" for reason in reasons)
     # What an operator can end at once comes first, an unreachable host last.
     first = min(reasons, key=lambda reason: _EASIEST_FIRST.index(reason.kind), default=None)
@@ -284,13 +284,14 @@ def _only_holder_asked(view: View) -> Problem:
 
 def _no_standby(cluster: Cluster, view: View, holder: Host) -> Problem:
     others = [host for host in cluster.load_balancers if host is not holder]
-    reasons = [_unfit(host, view.vip) or _waits(host, view.vip) for host in others]
+    reasons = [unfit(host, view.vip) or _waits(host, view.vip) for host in others]
     listed = "; ".join(f"{reason.host} {reason.what}" for reason in reasons)
     what = listed or "it is the cluster's only load balancer"
     fix = f"Mend {_names(others)}" if others else "Add a second load balancer"
+    wished = others and all(reason.host in cluster.taken_out for reason in reasons)
     return Problem(
         "no-standby",
-        DEGRADED,
+        WARNING if wished else DEGRADED,
         holder.name,
         f"no load balancer could take {view.vip.address} over: {what}",
         f"{fix}, or set mycat_ha_allow_degraded: true for as long as that is meant.",
@@ -303,13 +304,15 @@ def _no_standby(cluster: Cluster, view: View, holder: Host) -> Problem:
 
 def _of_balancer(host: Host, views: Sequence[View]) -> Iterator[Problem]:
     for view in views:
-        found = _unfit(host, view.vip)
+        found = unfit(host, view.vip)
         if found and found.kind == "lb-unreachable":
             yield _unreachable_balancer(host, views)
         elif found:
             yield found
     if not views and not host.reachable:
         yield _unreachable(host, "lb-unreachable")
+    if host.maintenance:
+        yield _in_maintenance(host)
     for name, said in (("keepalived", host.keepalived), ("haproxy", host.haproxy)):
         if said.get("loaded_is_file") is False:
             yield Problem(
@@ -335,7 +338,7 @@ def _unreachable_balancer(host: Host, views: Sequence[View]) -> Problem:
     )
 
 
-def _unfit(host: Host, vip: Vip) -> Problem | None:
+def unfit(host: Host, vip: Vip) -> Problem | None:
     """Why ``host`` cannot have the address; None if it has it or could take it."""
     if not host.reachable:
         return _unreachable(host, "lb-unreachable")
@@ -375,23 +378,44 @@ def _unfit_instance(host: Host, vip: Vip, instance: Instance | None) -> Problem 
 
 
 def _in_fault(host: Host, vip: Vip, instance: Instance) -> Problem:
-    end = f"`echo 0 > {MAINTENANCE_FILE}` on {host.name}"
     if host.maintenance:
-        fix = f"End the maintenance when its work is done: {end}."
-        return Problem("maintenance", WARNING, host.name, "is in maintenance", fix)
+        return _in_maintenance(host)
+    if host.handing_over:
+        what = "takes no part while it hands its addresses over"
+        fix = "Run mycat.ha.status again in half a minute; it ends by itself."
+        return Problem("handing-over", WARNING, host.name, what, fix)
     mend = (
         f"Mend the check, interface or address that `journalctl -u keepalived -n 50` names on "
         f"{host.name}; the instance returns by itself."
     )
     if host.maintenance is None:
-        mend = f"{mend} If somebody put it into maintenance, end that: {end}."
+        mend = f"{mend} If somebody put it into maintenance, end that: {_end(host)}."
     what = f"has {instance.name} in FAULT although HAProxy is alive"
     return _unfit_because(host, "instance-fault", what, mend, vip)
 
 
+def _in_maintenance(host: Host) -> Problem:
+    fix = f"End the maintenance when its work is done: {_end(host)}."
+    return Problem("maintenance", WARNING, host.name, "is in maintenance", fix)
+
+
+def _end(host: Host) -> str:
+    return (
+        f"`mycat.ha.switchover` with `-e mycat_ha_maintenance_end={host.name}`, or `echo 0 > "
+        f"{MAINTENANCE_FILE}` on {host.name}"
+    )
+
+
 _SITE = "Run mycat.ha.site, which installs it."
 _EASIEST_FIRST = (
-    *("maintenance", "keepalived-down", "haproxy-down", "address-lost", "instance-fault"),
+    *(
+        "handing-over",
+        "maintenance",
+        "keepalived-down",
+        "haproxy-down",
+        "address-lost",
+        "instance-fault",
+    ),
     *("instance-missing", "instance-unsettled", "waits", "lb-unreachable"),
 )
 

@@ -37,7 +37,7 @@ from .weights import Ranks, ranks_of
 @dataclass(frozen=True)
 class Plan:
     """The planned cluster, what it promises, and what the validator and the plan say about it.
-    In mode ``kill``, ``checks`` is empty."""
+    In mode ``kill``, ``checks`` has only tracked files."""
 
     cluster: Cluster
     bounds: Bounds

@@ -155,6 +155,15 @@ class Request:
     preempt_delay: float = 0.0
     multicast: bool = False
 
+    @property
+    def tracked(self) -> tuple[RankedCheck, ...]:
+        """The checks that keepalived tracks; in mode kill only files that somebody writes."""
+        if self.mode is not Mode.KILL:
+            return self.checks
+        if self.keepalived_version < versions.TRACK_FILE_SINCE:
+            return ()
+        return tuple(check for check in self.checks if not check.poll)
+
 
 def read_request(data: Mapping[str, object]) -> Request:
     """The request in ``vrrp_plan``'s options. Absent options take the defaults of ``Request``."""

@@ -108,7 +108,7 @@ class Timers:
 def timers_of(request: Request, ranks: Ranks) -> Timers:
     """The advert interval and the polling that keep every budget. Raises SettingError."""
     polls = _polls(request)
-    shares = any(check.budget is None for check in _tracked(request))
+    shares = any(check.budget is None for check in request.tracked)
     for shortest in (STURDY_ADVERT, 0.0):
         for shared in polls if shares else polls[:1]:
             for advert in _adverts(request):
@@ -124,7 +124,7 @@ def _kept(
     """The timers with this advert interval, if they keep every budget: the checks that share
     ``failover_budget`` are polled in one way, any other in the most desirable way for itself."""
     planned = []
-    for check, weight in zip(_tracked(request), ranks.weights):
+    for check, weight in zip(request.tracked, ranks.weights):
         for poll in (shared,) if check.budget is None else polls:
             plan = _check_plan(request, ranks, check, weight, advert, poll)
             if plan.bound <= (check.budget or request.failover_budget):
@@ -138,10 +138,6 @@ def _kept(
         bounds.node_loss <= request.node_loss_budget and bounds.failover <= request.failover_budget
     )
     return timers if within else None
-
-
-def _tracked(request: Request) -> tuple[RankedCheck, ...]:
-    return () if request.mode is Mode.KILL else request.checks
 
 
 def _adverts(request: Request) -> Sequence[float]:
@@ -212,7 +208,7 @@ def fastest_timers(request: Request, ranks: Ranks, advert: float) -> Timers:
         advert,
         tuple(
             _check_plan(request, ranks, check, weight, advert, fastest)
-            for check, weight in zip(_tracked(request), ranks.weights)
+            for check, weight in zip(request.tracked, ranks.weights)
         ),
     )
 

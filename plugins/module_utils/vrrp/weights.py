@@ -58,6 +58,7 @@ def ranks_of(request: Request) -> Ranks:
     weights: tuple[int, ...] = ()
     if request.mode is Mode.KILL:
         _without_ranks(request)
+        weights = (0,) * len(request.tracked)
     elif not request.checks:
         raise SettingError(
             "checks", "none is given, so nothing would notice a dead HAProxy; give at least one"
@@ -165,26 +166,23 @@ def _ask_for_harmless_delay(request: Request, weighted: bool) -> None:
 
 
 def _without_ranks(request: Request) -> None:
-    if len(request.checks) > 1:
+    polled = [check for check in request.checks if check.poll]
+    if len(polled) > 1:
         raise SettingError(
             "checks",
             "mode kill stops keepalived together with HAProxy and knows no further check; leave "
-            f"out {request.checks[1].name}, or write {{mode}}: fault",
+            f"out {polled[1].name}, or write {{mode}}: fault",
         )
-    if request.checks and request.checks[0].weight:
-        raise SettingError(
-            "checks[0].weight", "mode kill has no weights; write auto, or {mode}: weight"
-        )
-    for check in request.checks:
-        for option, given in (
-            ("effect", check.effect is not None),
-            ("budget", check.budget is not None),
-            ("poll", not check.poll),
-        ):
-            if given:
+    for index, check in enumerate(request.checks):
+        if check.weight:
+            raise SettingError(
+                f"checks[{index}].weight", "mode kill has no weights; write auto, or {mode}: weight"
+            )
+        for option, given in (("effect", check.effect), ("budget", check.budget)):
+            if given is not None:
                 raise SettingError(
-                    f"checks[0].{option}",
-                    "mode kill tracks nothing; leave it out, or write {mode}: fault",
+                    f"checks[{index}].{option}",
+                    "mode kill ranks and polls nothing; leave it out, or write {mode}: fault",
                 )
 
 

@@ -250,16 +250,3 @@ def test_the_documentation_describes_the_options() -> None:
     del spec["login"]["no_log"]
     del spec["login"]["options"]["password"]["no_log"]
     assert described(yaml.safe_load(host_state.DOCUMENTATION)["options"]) == spec
-
-
-@pytest.mark.parametrize(
-    ("content", "found"), [("0\n", False), ("1\n", True), ("", False), ("x", True), (None, None)]
-)
-def test_maintenance(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, found: bool | None
-) -> None:
-    path = tmp_path / "maintenance"
-    monkeypatch.setattr(host_state, "MAINTENANCE", str(path))
-    if content is not None:
-        path.write_text(content)
-    assert host_state.in_maintenance() is found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +48,13 @@ def folder(tmp_path: Path) -> Path:
     script = jinja2.Template(text, undefined=jinja2.StrictUndefined, trim_blocks=True)
     lists = {"own_addresses": [ONE, TWO], "vips": [VIP, VIP6], "end_sessions": True}
     (tmp_path / "addresses").write_text(
-        script.render(ansible_managed="", run_folder=tmp_path, **lists)
+        script.render(
+            ansible_managed="",
+            run_folder=tmp_path,
+            state_folder=tmp_path,
+            handover_limit=20,
+            **lists,
+        )
     )
     return tmp_path
 
@@ -129,6 +136,21 @@ def test_sessions_at_an_address_that_left_are_ended_once(
     has(folder, ONE, TWO, there)
     assert call("watch") == [f"ss --kill --no-header --tcp --numeric src {where}"]
     assert "1 of its sessions here were ended" in (folder / "said").read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "age", "left"),
+    [("2", 30, "0"), ("2", 0, "2"), ("2", -900, "0"), ("1", 900, "1"), ("0", 900, "0")],
+)
+def test_a_switch_over_that_was_cut_off_ends(
+    folder: Path, call: Callable[[str], list[str]], value: str, age: float, left: str
+) -> None:
+    has(folder, ONE, TWO, VIP, VIP6)
+    file = folder / "maintenance"
+    file.write_text(f"{value}\n")
+    os.utime(file, (time.time() - age,) * 2)
+    call("watch")
+    assert file.read_text() == f"{left}\n"
 
 
 def test_a_kernel_that_ends_no_session_is_named(

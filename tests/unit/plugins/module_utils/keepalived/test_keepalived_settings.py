@@ -427,7 +427,7 @@ def test_checks() -> None:
     assert names({}) == ["maintenance", "haproxy", "backends"]
     assert names({"backends_check": False}) == ["maintenance", "haproxy"]
     assert names(check()) == ["maintenance", "haproxy", "disk", "backends"]
-    assert names({"failover_mode": "kill"}) == ["haproxy"]
+    assert names({"failover_mode": "kill"}) == ["maintenance", "haproxy"]
 
 
 def test_only_systemd_tells_of_an_end() -> None:

@@ -65,7 +65,8 @@ CASES: dict[str, tuple[tuple[Break, ...], str, str, str, str, str]] = {
         (maintenance("lb1"), maintenance("lb2"), silence_all),
         *("nobody-holds", "error", "lb1"),
         f"no load balancer has {VIP}: lb1 is in maintenance; lb2 is in maintenance",
-        "End the maintenance when its work is done: `echo 0 > /run/mycat_ha/maintenance` on lb1.",
+        "End the maintenance when its work is done: `mycat.ha.switchover` with `-e "
+        "mycat_ha_maintenance_end=lb1`, or `echo 0 > /var/lib/mycat_ha/maintenance` on lb1.",
     ),
     "keepalived runs nowhere": (
         (
@@ -99,7 +100,7 @@ CASES: dict[str, tuple[tuple[Break, ...], str, str, str, str, str]] = {
         (kill_haproxy("lb1"), lambda pair: pair.fault("lb1"), maintenance("lb2"), silence_all),
         *("nobody-holds", "error", "lb2"),
         "(No such file or directory); lb2 is in maintenance",
-        "`echo 0 > /run/mycat_ha/maintenance` on lb2",
+        "`echo 0 > /var/lib/mycat_ha/maintenance` on lb2",
     ),
     "both wait": (
         (
@@ -245,11 +246,24 @@ CASES: dict[str, tuple[tuple[Break, ...], str, str, str, str, str]] = {
         "lb1 is in maintenance",
         "Mend lb1, or set mycat_ha_allow_degraded: true",
     ),
+    "the standby that this run took out": (
+        (maintenance("lb1"), lambda pair: pair.main.update(taken_out=["lb1"])),
+        *("no-standby", "warning", "lb2"),
+        "lb1 is in maintenance",
+        "Mend lb1, or set mycat_ha_allow_degraded",
+    ),
+    "a switch-over": (
+        (lambda pair: (pair.fault("lb1"), pair.states["lb1"].update(handing_over=True)),),
+        *("handing-over", "warning", "lb1"),
+        "takes no part while it hands its addresses over",
+        "Run mycat.ha.status again in half a minute; it ends by itself.",
+    ),
     "maintenance": (
         (maintenance("lb1"),),
         *("maintenance", "warning", "lb1"),
         "is in maintenance",
-        "End the maintenance when its work is done: `echo 0 > /run/mycat_ha/maintenance` on lb1.",
+        "End the maintenance when its work is done: `mycat.ha.switchover` with `-e "
+        "mycat_ha_maintenance_end=lb1`, or `echo 0 > /var/lib/mycat_ha/maintenance` on lb1.",
     ),
     "keepalived stopped": (
         (stop_keepalived("lb1"),),
@@ -279,7 +293,7 @@ CASES: dict[str, tuple[tuple[Break, ...], str, str, str, str, str]] = {
         (lambda pair: pair.fault("lb1"), lambda pair: pair.states["lb1"].pop("maintenance")),
         *("instance-fault", "degraded", "lb1"),
         "has mycat_1 in FAULT",
-        "If somebody put it into maintenance, end that: `echo 0 > /run/mycat_ha/maintenance`",
+        "or `echo 0 > /var/lib/mycat_ha/maintenance` on lb1",
     ),
     "HAProxy not there": (
         (lambda pair: pair.states["lb1"].update(haproxy=None),),

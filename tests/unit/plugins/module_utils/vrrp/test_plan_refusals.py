@@ -156,13 +156,12 @@ from plans import (
             pytest.param(
                 {"mode": "kill", "checks": [{"name": "haproxy", **field}]},
                 f"checks[0].{next(iter(field))}",
-                "mode kill tracks nothing",
+                "mode kill ranks and polls nothing",
                 id=f"kill-{next(iter(field))}",
             )
             for field in (
                 {"effect": "rank"},
                 {"budget": 5},
-                {"poll": False, "event": True},
             )
         ),
         pytest.param(

@@ -1,0 +1,229 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who gives which addresses up, so that a wish comes true; and whether that may be. Pure.
+
+Whether a load balancer is able to take addresses over is what the report says of it (`problems`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..report.cluster import TAKES_SESSIONS, Cluster, Host, View, read_clusters, view
+from ..report.problems import DEGRADED, ERROR, Problem, problems, unfit
+from .wishes import BACK, FORCE, LEAVE, OUT, TO, Wish
+
+
+@dataclass
+class Steps:
+    """Hosts and what they do, in this order: ``drain``, ``aside``, ``give_up`` or ``out``, then
+    ``aside`` again, or ``back``. ``refusals``: if there are any, nothing is done. ``lines`` say
+    what is done. ``targets``: {cluster: {address: its new holder, "" for any but those of ``out``
+    and ``give_up``}}."""
+
+    refusals: list[str] = field(default_factory=list)
+    drain: list[str] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
+    give_up: list[str] = field(default_factory=list)
+    out: list[str] = field(default_factory=list)
+    back: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    targets: dict[str, dict[str, str]] = field(default_factory=dict)
+    vips: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def as_data(self) -> dict[str, Any]:
+        """The steps as a task returns them."""
+        return asdict(self)
+
+
+def steps(wishes: Iterable[Wish], expected: Any, states: Any) -> Steps:
+    """What to do for all wishes. ``expected`` and ``states`` are those of `judge`."""
+    clusters = {cluster.name: cluster for cluster in read_clusters(expected, states)}
+    found = Steps()
+    for wish in wishes:
+        _one(found, wish, clusters[wish.members.name])
+    return found
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A wish, the host that it names, and what is known of its cluster."""
+
+    wish: Wish
+    cluster: Cluster
+    host: Host
+    views: Sequence[View]
+
+    @property
+    def here(self) -> list[View]:
+        """The addresses that the host has."""
+        return [one for one in self.views if self.host in one.holders]
+
+    @property
+    def elsewhere(self) -> list[View]:
+        """The others."""
+        return [one for one in self.views if one.holder is not self.host]
+
+    def say(self, found: Steps, line: str) -> None:
+        """Add a line on this cluster."""
+        found.lines.append(f"{self.cluster.name}: {line}")
+
+
+def _one(found: Steps, wish: Wish, cluster: Cluster) -> None:
+    host = next(one for one in cluster.load_balancers if one.name == wish.host)
+    case = _Case(wish, cluster, host, [view(cluster, vip) for vip in cluster.vips])
+    vips = [{"address": vip.address, "port": vip.port} for vip in cluster.vips]
+    found.vips.update((one.name, vips) for one in cluster.load_balancers)
+    refusals = [*_busy(cluster)] or [*_judge(case)]
+    found.refusals += [f"{wish.verb}: {refusal}" for refusal in dict.fromkeys(refusals)]
+    if not refusals:
+        _plan(found, case)
+
+
+def _busy(cluster: Cluster) -> Iterator[str]:
+    for host in cluster.load_balancers:
+        if host.handing_over:
+            yield (
+                f"another switch-over or maintenance of {host.name} is under way, or was cut off a "
+                "moment ago; run this again in half a minute"
+            )
+
+
+# ---- may it be ----
+
+
+def _judge(case: _Case) -> Iterator[str]:
+    """Why the wish must not come true."""
+    others = [each for each in case.cluster.load_balancers if each is not case.host]
+    if case.wish.verb == TO:
+        for one in case.elsewhere:
+            yield from _returns(case.cluster, one, case.host.name)
+            yield from _no_holder(case, one) or _unable(case.cluster, case.host, one)
+    elif case.wish.verb == LEAVE:
+        for one in case.here:
+            yield from _returns(case.cluster, one, "", case.host.name)
+            yield from _nobody_able(case.cluster, one, others)
+    elif not case.host.reachable:
+        yield from (_sentence(unfit(case.host, one.vip)) for one in case.views[:1])
+    elif case.wish.verb == OUT and not case.wish.force and not case.host.maintenance:
+        for one in case.views:
+            if one.holder not in others:
+                for reason in _nobody_able(case.cluster, one, others):
+                    yield f"{reason} Or set {FORCE}=yes, and clients may be without service."
+
+
+def _returns(cluster: Cluster, one: View, to: str, leave: str = "") -> Iterator[str]:
+    """Why the address would not stay where it is to go."""
+    home = cluster.homes.get(one.vip.address)
+    if home and home != to and leave in ("", home):
+        yield (
+            f"mycat_ha_preempt is preferred, and {one.vip.address} would return to {home} at once; "
+            f"take {home} out with {OUT}={home} for as long as that is meant, or set "
+            "mycat_ha_preempt: sticky"
+        )
+
+
+def _no_holder(case: _Case, one: View) -> list[str]:
+    """Why it is not known who has the address, empty where it is."""
+    if one.holder:
+        return []
+    unseen = [host.name for host in case.cluster.load_balancers if not host.reachable]
+    said = [
+        _sentence(problem)
+        for problem in problems(case.cluster, case.views)
+        if (problem.severity == ERROR and problem.vip == one.vip.address) or problem.host in unseen
+    ]
+    return said or [f"it is not known who has {one.vip.address}; mycat.ha.status tells more"]
+
+
+def _unable(cluster: Cluster, host: Host, one: View) -> list[str]:
+    """Why ``host`` could not serve the address, empty where it could."""
+    found = unfit(host, one.vip)
+    if found:
+        return [_sentence(found)]
+    if host not in one.standby:
+        return [f"{host.name} is no standby of {one.vip.address}; mycat.ha.status tells more"]
+    return [
+        _sentence(problem)
+        for problem in problems(cluster, [one])
+        if problem.severity == DEGRADED and host.name in problem.seen_by
+        # What no load balancer gets is no reason to stay where one is.
+        if not one.holder or one.holder.name not in problem.seen_by
+    ] or _no_mycat(cluster, host)
+
+
+def _no_mycat(cluster: Cluster, host: Host) -> list[str]:
+    seen = [cluster.seen(mycat).get(host.name) for mycat in cluster.mycats]
+    if any(state in TAKES_SESSIONS for state in seen):
+        return []
+    return [f"no MyCat takes sessions from HAProxy on {host.name}; mycat.ha.status tells more"]
+
+
+def _nobody_able(cluster: Cluster, one: View, others: Sequence[Host]) -> Iterator[str]:
+    reasons = [_unable(cluster, host, one) for host in others]
+    if all(reasons):
+        listed = " ".join(reason for found in reasons for reason in found)
+        yield f"no other load balancer could serve {one.vip.address}: {listed}"
+
+
+def _sentence(problem: Problem | None) -> str:
+    return f"{problem.host} {problem.what.rstrip('.')}. {problem.fix}" if problem else ""
+
+
+# ---- what is done ----
+
+
+def _plan(found: Steps, case: _Case) -> None:
+    """Add what brings the wish about to ``found``."""
+    name, verb = case.host.name, case.wish.verb
+    if verb == BACK:
+        found.back.append(name)
+        ended = "takes part again" if case.host.maintenance else "is in no maintenance"
+        case.say(found, f"{name} {ended}")
+        return
+    moving = case.elsewhere if verb == TO else case.here
+    holders = list(dict.fromkeys(one.holder.name for one in moving if one.holder))
+    found.drain += holders if case.wish.drain else []
+    found.targets[case.cluster.name] = {
+        one.vip.address: name if verb == TO else ""
+        for one in moving
+        if verb != OUT or not case.wish.force
+    }
+    for one in moving:
+        to = name if verb == TO else "another load balancer"
+        case.say(found, f"{one.vip.address} goes from {', '.join(holders)} to {to}")
+    if verb == OUT:
+        found.out.append(name)
+        already = "is in maintenance already" if case.host.maintenance else "is taken out for work"
+        case.say(found, f"{name} {already}")
+        return
+    found.give_up += holders
+    if not moving:
+        case.say(found, f"{name} has {'every' if verb == TO else 'no'} virtual IP already")
+    elif verb == TO:
+        found.aside += [
+            one.name
+            for one in case.cluster.load_balancers
+            if one.name not in (name, *holders) and one.reachable and not one.maintenance
+        ]
+
+
+def not_there(done: Any, expected: Any, states: Any) -> list[str]:
+    """The addresses that are not where they were to go, a sentence each.
+
+    ``done`` are the steps as data.
+    """
+    left = [*done["give_up"], *done["out"]]
+    found = []
+    for cluster in read_clusters(expected, states):
+        for address, to in done["targets"].get(cluster.name, {}).items():
+            one = next(view(cluster, vip) for vip in cluster.vips if vip.address == address)
+            names = [host.name for host in one.holders]
+            if names != [to] if to else not names or set(names) & set(left):
+                where = f"on {' and '.join(names)}" if names else "on no load balancer"
+                wished = to or "another load balancer"
+                found.append(f"{address} did not go to {wished}: it is {where}")
+    return found

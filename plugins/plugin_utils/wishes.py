@@ -1,0 +1,42 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator wants of a switch-over, as the variables of the command line say it."""
+
+from __future__ import annotations
+
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.members import Members
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.wishes import (
+    DRAIN,
+    FORCE,
+    VERBS,
+    Wish,
+    read_wishes,
+)
+from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
+from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
+
+from .inventory import Inventory, collection_spec
+
+
+def wishes(inventory: Inventory, clusters: list[Members], others: list[Members]) -> list[Wish]:
+    """One wish for each cluster that is concerned. Raises SettingError."""
+    here = inventory.task_vars["inventory_hostname"]
+    names = (*VERBS, DRAIN, FORCE)
+    every = collection_spec()
+    values, broken = inventory.templated(here, names)
+    for name, why in broken.items():
+        raise SettingError(name, f"cannot be evaluated: {why}")
+    settings, errors = typed({name: every[name] for name in names}, values)
+    for error in errors:
+        raise error
+    playing = inventory.task_vars.get("ansible_play_hosts_all") or ()
+    return read_wishes(settings, clusters, others, playing)
+
+
+def concerned(
+    inventory: Inventory, clusters: list[Members], others: list[Members]
+) -> tuple[list[Members], list[Members]]:
+    """The clusters of the hosts that the variables name, and all others. Raises SettingError."""
+    named = [wish.members for wish in wishes(inventory, clusters, others)]
+    return named, [*others, *(members for members in clusters if members not in named)]
