@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -34,6 +36,9 @@ class ActionModule(ActionBase):
                 module_name="mycat.ha.host_state", module_args=arguments, task_vars=variables
             )
         )
+        if result.get("time"):
+            host_time = datetime.fromisoformat(str(result["time"]).replace("Z", "+00:00"))
+            result["clock_ahead"] = host_time.timestamp() - time.time()
         return result
 
     def _questions(self, host: str, variables: dict[str, Any]) -> dict[str, Any]:

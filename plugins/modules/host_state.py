@@ -196,6 +196,19 @@ handing_over:
   returned: always
   type: bool
   sample: false
+history:
+  description:
+    - The last changes of state of each instance, oldest first, as keepalived's notify script noted
+      them. C(time) is in seconds since 1970 by the host's clock.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{instance: mycat_1, time: 1795661980.2, state: FAULT, cause: HAProxy is down}]
+clock_ahead:
+  description: By how many seconds the host's clock is ahead of the controller's, about.
+  returned: always
+  type: float
+  sample: 0.2
 keepalived:
   description: V(null) where there is neither the program nor its configuration.
   returned: always
@@ -311,6 +324,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.host.files import (
 )
 from ansible_collections.mycat.ha.plugins.module_utils.host.problems import Problems, iso
 from ansible_collections.mycat.ha.plugins.module_utils.host.processes import listeners
+from ansible_collections.mycat.ha.plugins.module_utils.keepalived import history
 from ansible_collections.mycat.ha.plugins.module_utils.network import mysql
 from ansible_collections.mycat.ha.plugins.module_utils.network.connection import NoAnswer
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import installed_version
@@ -519,6 +533,7 @@ def gather(params, login):
     result["keepalived"] = keepalived_state(params, version, unit, known, problems)
     result["addresses"] = addresses.in_order(known.present)
     result["maintenance"], result["handing_over"] = maintenance.state()
+    result["history"] = problems.part("history", history.history, [])
     result["time"] = iso(time.time())
     result["problems"] = problems.sentences
     return result

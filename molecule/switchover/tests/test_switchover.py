@@ -38,6 +38,15 @@ def problems(tmp_path, **variables):
     return {one["kind"]: one["host"] for one in cluster["problems"]}, done.rc
 
 
+def last_move(tmp_path, **variables):
+    """The last move in the report of mycat.ha.status: from, to and cause."""
+    path = tmp_path / "report.json"
+    run_playbook("playbooks/status.yml", mycat_ha_report=str(path), **variables)
+    (cluster,) = json.loads(path.read_text())["clusters"].values()
+    move = cluster["moves"][-1]
+    return move["from"], move["to"], move["cause"]
+
+
 @pytest.fixture
 def all_in(lbs):
     yield
@@ -86,6 +95,8 @@ def test_the_vip_goes_where_it_is_told_and_a_host_goes_out_and_comes_back(
     watch.assert_one_holder(gap=GAP)
     found, rc = problems(tmp_path, **mode)
     assert (found["maintenance"], found["no-standby"], rc) == (standby.name, holder.name, 2)
+    cause = f"somebody took this load balancer out (maintenance) ({standby.name})"
+    assert last_move(tmp_path, **mode) == (standby.name, holder.name, cause)
     # Nothing moves there, and the other one may not go too.
     refused = switch(mycat_ha_to=standby.name, **mode)
     assert refused.rc == 2
@@ -117,6 +128,39 @@ def test_sessions_get_their_time(lbs, client, vip, holder, standby, all_in):
         assert session.wait(timeout=10) == 0, session.stderr.read()
     assert done.rc == 0, done.output
     assert holders(lbs, vip) == [standby]
+
+
+CAUSES = {
+    "HAProxy stopped": ("systemctl stop haproxy", "systemctl start haproxy", "HAProxy is down"),
+    "keepalived stopped": (
+        "systemctl stop keepalived",
+        "systemctl start keepalived",
+        "keepalived st",
+    ),
+    "HAProxy hangs": (
+        "pkill -STOP -x haproxy",
+        "pkill -CONT -x haproxy",
+        "HAProxy does not answer",
+    ),
+    "keepalived killed": (
+        "systemctl mask --runtime keepalived; pkill -9 -x keepalived; ip address flush to {vip}",
+        "systemctl unmask --runtime keepalived; systemctl start keepalived",
+        "was not heard any more",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_why_it_moved_is_one_command(lbs, vip, holder, standby, tmp_path, name):
+    fail, mend, cause = CAUSES[name]
+    holder.run("sh", "-c", fail.format(vip=vip), check=False)
+    try:
+        await_(lambda: holders(lbs, vip) == [standby], 20, "the VIP moves")
+    finally:
+        holder.run("sh", "-c", mend)
+    left, to, why = last_move(tmp_path)
+    assert (left, to) == (holder.name, standby.name)
+    assert cause in why
 
 
 @pytest.mark.parametrize(

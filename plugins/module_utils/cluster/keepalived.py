@@ -29,6 +29,7 @@ from .managed import (
     FORMER_MAINTENANCE,
     HANDOVER_LIMIT,
     KEEPALIVED_CONF,
+    LIBEXEC,
     RUN_FOLDER,
     STATE_FOLDER,
 )
@@ -407,6 +408,7 @@ def _context(
 ) -> dict[str, Any]:
     """What the templates of the scripts and units get."""
     mode, log = settings["keepalived_failover_mode"], settings["keepalived_log"]
+    links = plan.hosts[host.name].links
     return {
         "mode": mode,
         "run_folder": RUN_FOLDER,
@@ -422,11 +424,28 @@ def _context(
         "notify_user": settings["keepalived_notify_user"] or "keepalived_script",
         "node_loss": plan.bounds["node_loss"],
         "end_sessions": settings["keepalived_end_sessions"],
+        "checks": list(_told_checks(settings)),
+        "interfaces": list(dict.fromkeys(filter(None, (link["interface"] for link in links)))),
         "vips": list(plan.addresses),
-        "own_addresses": list(
-            dict.fromkeys(link["address"] for link in plan.hosts[host.name].links)
-        ),
+        "own_addresses": list(dict.fromkeys(link["address"] for link in links)),
     }
+
+
+def _told_checks(settings: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """The checks that the notify script runs to say which of them fails, where it is the checks'
+    own user who runs it."""
+    if settings["keepalived_failover_mode"] == "kill" or settings["keepalived_notify_user"]:
+        return
+    haproxy = f"{LIBEXEC}/check_haproxy"
+    yield {"program": haproxy, "command": haproxy, "fails": "HAProxy does not answer"}
+    for check in settings["keepalived_checks"]:
+        if not check.get("user"):
+            program = str(check["script"]).split()[0]
+            fails = f"check {check['name']} fails"
+            yield {"program": program, "command": check["script"], "fails": fails}
+    if settings["keepalived_backends_check"]:
+        backends = f"{LIBEXEC}/check_backends"
+        yield {"program": backends, "command": backends, "fails": "no MyCat takes sessions here"}
 
 
 def _claim(claim: Claim) -> dict[str, Any]:

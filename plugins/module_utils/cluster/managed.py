@@ -9,6 +9,7 @@ HAPROXY_CFG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
 #: What keepalived watches and what its hook records; empty after a boot.
 RUN_FOLDER = "/run/mycat_ha"
+LIBEXEC = "/usr/local/libexec/mycat_ha"
 #: What outlives a boot.
 STATE_FOLDER = "/var/lib/mycat_ha"
 #: Seconds after which a load balancer ends a switch-over that was cut off.

@@ -9,11 +9,13 @@ so that a report can always be made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..network.addresses import canonical
+from .moves import Change
 
 # The proxy of the MyCats in haproxy.cfg; a server has the name of its host.
 PROXY = "mycat"
@@ -27,6 +29,8 @@ NOT_SERVING = ("DOWN", STARTING, ABSENT)
 DRAINING = ("NOLB", "DRAIN")
 TAKES_SESSIONS = ("UP", "no check")
 _NEVER_CHECKED = ("INI", "UNK")
+# Seconds; less cannot be told from the time that the answer of a host takes.
+_CLOCKS_DIFFER = 2.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class Host:
     maintenance: bool | None = None
     handing_over: bool = False
     problems: tuple[str, ...] = ()
+    history: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
 
     def has(self, vip: Vip) -> bool:
         """Whether the kernel has the address."""
@@ -314,7 +319,27 @@ def _host(name: str, state: Any) -> Host:
         maintenance=maintenance if isinstance(maintenance, bool) else None,
         handing_over=said.get("handing_over") is True,
         problems=texts(said.get("problems")),
+        history=_history(said),
     )
+
+
+def _history(said: Mapping[str, Any]) -> dict[str, tuple[Change, ...]]:
+    """What the host noted of each instance, by the controller's clock."""
+    ahead = _seconds(said.get("clock_ahead")) or 0.0
+    # The answer itself takes about as long.
+    offset = ahead if abs(ahead) > _CLOCKS_DIFFER else 0.0
+    found: dict[str, list[Change]] = {}
+    for row in map(mapping, sequence(said.get("history"))):
+        seconds = _seconds(row.get("time"))
+        if seconds is not None:
+            change = Change(seconds - offset, text(row.get("state")), text(row.get("cause")))
+            found.setdefault(text(row.get("instance")), []).append(change)
+    return {name: tuple(changes) for name, changes in found.items()}
+
+
+def _seconds(value: Any) -> float | None:
+    usable = isinstance(value, (int, float)) and math.isfinite(value)
+    return float(value) if usable else None
 
 
 def _instance(said: Mapping[str, Any]) -> Instance:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from ..keepalived.recorded import file_name
 from .cluster import (
     ABSENT,
     NOT_SERVING,
@@ -25,9 +26,13 @@ from .cluster import (
     texts,
     view,
 )
+from .moves import moves
 from .problems import DEGRADED, ERROR, problems
 
 SCHEMA = 1
+# Of each VIP.
+MOST_MOVES = 20
+_THIS_RUN = "this run changed"
 # The ways in which a report shows that a load balancer does not work.
 _OF_BALANCER = (
     *("lb-unreachable", "keepalived-down", "haproxy-down", "instance-missing", "instance-fault"),
@@ -87,7 +92,7 @@ def _cluster(cluster: Cluster, then: Cluster | None, changed: Any) -> dict[str, 
         "vips": {one.vip.address: _vip(one) for one in views},
         "load_balancers": {host.name: _balancer(host) for host in cluster.load_balancers},
         "mycats": {host.name: _mycat(cluster, host) for host in cluster.mycats},
-        "moves": [move for one in views for move in _moves(one, then, changed)],
+        "moves": [move for one in views for move in _all_moves(cluster, one, then, changed)],
         "bounds": dict(cluster.bounds),
         "changed": None
         if changed is None
@@ -156,6 +161,31 @@ def _mycat(cluster: Cluster, host: Host) -> dict[str, Any]:
     }
 
 
+def _all_moves(
+    cluster: Cluster, one: View, then: Cluster | None, changed: Any
+) -> list[dict[str, Any]]:
+    """The last moves of the VIP that its load balancers noted, and what this run knows of them."""
+    name = file_name(one.vip.instance)
+    noted_by = {host.name: host.history.get(name, ()) for host in cluster.load_balancers}
+    noted: list[dict[str, Any]] = [
+        {
+            "time": _iso(move.time),
+            "vip": one.vip.address,
+            "from": move.left,
+            "to": move.to,
+            "cause": move.cause,
+        }
+        for move in moves(noted_by)
+    ][-MOST_MOVES:]
+    for own in _moves(one, then, changed):
+        last = noted[-1] if noted else {}
+        if (last.get("from"), last.get("to")) != (own["from"], own["to"]):
+            noted.append(own)
+        elif own["cause"].startswith(_THIS_RUN):
+            last["cause"] = own["cause"]
+    return noted
+
+
 def _moves(one: View, then: Cluster | None, changed: Any) -> Iterator[dict[str, Any]]:
     """How the VIP moved between the start of the run and now; of what it did in between only where
     it came back from is known."""
@@ -172,7 +202,7 @@ def _moves(one: View, then: Cluster | None, changed: Any) -> Iterator[dict[str, 
             "vip": one.vip.address,
             "from": left,
             "to": one.holder.name,
-            "cause": f"this run changed {former.name}: {', '.join(done)}"
+            "cause": f"{_THIS_RUN} {former.name}: {', '.join(done)}"
             if done
             else f"not this run; `journalctl -u keepalived` on {former.name} tells",
         }

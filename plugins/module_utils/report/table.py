@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,6 +15,9 @@ from .problems import SEVERITIES
 
 # With a few VIPs above them they fit on a screen of 24 lines.
 _MOST_PROBLEMS = 16
+# Playbooks whose last lines tell where the VIPs were, and why they moved.
+_TELLS_MOVES = ("status", "switchover")
+_MOST_MOVES = 3
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -35,10 +38,30 @@ def table(report: Mapping[str, Any]) -> list[str]:
         for problem in cluster["problems"]
     ]
     told = [line for _rank, line in sorted(problems, key=lambda one: one[0])]
+    if report["playbook"] in _TELLS_MOVES:
+        told += [
+            prefixes[name] + line
+            for name, cluster in clusters.items()
+            for line in _last_moves(cluster["moves"])
+        ]
     left_out = len(told) - _MOST_PROBLEMS
     if left_out > 0:
         told[_MOST_PROBLEMS:] = [f"and {left_out} more, in the report (-e mycat_ha_report=PATH)"]
     return lines + told
+
+
+def _last_moves(moves: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The last moves, the newest first."""
+    newest = sorted(moves, key=lambda move: str(move["time"]), reverse=True)[:_MOST_MOVES]
+    return [
+        f"moved {_clock(move['time'])} {move['vip']} {move['from'] or 'nobody'} -> {move['to']}: "
+        f"{move['cause']}"
+        for move in newest
+    ]
+
+
+def _clock(iso: str) -> str:
+    return f"{iso[:10]} {iso[11:19]}" if iso else "at a time that nobody knows"
 
 
 def _about_vip(

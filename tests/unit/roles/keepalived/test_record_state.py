@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -23,13 +24,22 @@ def record(tmp_path):
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701  it prints no HTML
     )
-    script = tmp_path / "record_state"
+    environment.filters["quote"] = shlex.quote
+    script, check = tmp_path / "record_state", f"{tmp_path}/bin/disk"
     script.write_text(
         environment.get_template("record_state.sh.j2").render(
-            ansible_managed="", run_folder=tmp_path
+            ansible_managed="",
+            run_folder=tmp_path,
+            state_folder=tmp_path,
+            mode="fault",
+            interfaces=["lo"],
+            checks=[
+                {"program": check, "command": check, "fails": "check disk fails"},
+            ],
         )
     )
-    (tmp_path / "state").mkdir()
+    for name in ("state", "history"):
+        (tmp_path / name).mkdir()
     (tmp_path / "bin").mkdir()
     logger = tmp_path / "bin/logger"
     logger.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/journal\n')
@@ -108,12 +118,18 @@ def test_a_user_who_follows_another_records_states(record, tmp_path):
     ("state", "files", "why"),
     [
         ("MASTER", {}, "no better load balancer was heard"),
-        ("BACKUP", {}, "this load balancer can take over, and leaves the address where it is"),
+        ("BACKUP", {}, "keepalived started, and this load balancer can take over"),
         ("FAULT", {"haproxy_down": "1"}, "HAProxy is down"),
-        ("FAULT", {"haproxy_down": "0", "maintenance": "1"}, "an operator set"),
-        ("FAULT", {"haproxy_down": "0", "maintenance": "0"}, "a check fails or the interface"),
-        ("FAULT", {}, "a check fails or the interface is down"),
+        (
+            "FAULT",
+            {"haproxy_down": "0", "maintenance": "1"},
+            "somebody took this load balancer out (maintenance)",
+        ),
+        ("FAULT", {"haproxy_down": "0", "maintenance": "0"}, "a check fails, as"),
+        ("FAULT", {}, "a check fails, as keepalived says above"),
+        ("FAULT", {"maintenance": "2"}, "somebody moves the addresses (switch-over)"),
         ("STOP", {}, "keepalived stops"),
+        ("STOP", {"address_lost": ""}, "this load balancer has lost one of its own addresses"),
     ],
 )
 def test_the_journal_says_why_in_one_line(record, tmp_path, state, files, why):
@@ -122,3 +138,48 @@ def test_the_journal_says_why_in_one_line(record, tmp_path, state, files, why):
     record("INSTANCE", "vip_1", state, "254")
     (line,) = (tmp_path / "journal").read_text().splitlines()
     assert line.startswith(f"-t mycat_ha -- vip_1 is {state}: {why}")
+
+
+def noted(tmp_path):
+    """The history as (state, cause), and that its times do not go back."""
+    lines = [line.split(" ", 2) for line in (tmp_path / "history/vip_1").read_text().splitlines()]
+    times = [float(moment) for moment, _state, _cause in lines]
+    assert times == sorted(times)
+    return [(state, cause) for _moment, state, cause in lines]
+
+
+def test_each_change_is_noted_with_its_cause(record, tmp_path):
+    for state in ("BACKUP", "MASTER", "BACKUP", "FAULT", "BACKUP"):
+        record("INSTANCE", "vip_1", state, "254")
+    assert noted(tmp_path) == [
+        ("BACKUP", "keepalived started, and this load balancer can take over"),
+        ("MASTER", "no better load balancer was heard"),
+        ("BACKUP", "another load balancer ranks higher"),
+        ("FAULT", "a check fails, as keepalived says above"),
+        ("BACKUP", "this load balancer can take over, and leaves the address where it is"),
+    ]
+
+
+@pytest.mark.parametrize("after", ["FAULT", "BACKUP"])
+def test_the_check_that_fails_is_named(record, tmp_path, after):
+    check = tmp_path / "bin/disk"
+    check.write_text("#!/bin/sh\nexit 1\n")
+    check.chmod(0o755)
+    for state in ("BACKUP", "MASTER", after):
+        record("INSTANCE", "vip_1", state, "254")
+    assert noted(tmp_path)[-1] == (after, "check disk fails")
+
+
+def test_a_history_does_not_grow_for_ever(record, tmp_path):
+    line = f"1795661980.2 BACKUP {'x' * 500}\n"
+    (tmp_path / "history/vip_1").write_text(line * 300)
+    record("INSTANCE", "vip_1", "MASTER", "254")
+    lines = (tmp_path / "history/vip_1").read_text().splitlines()
+    assert len(lines) == 200
+    assert "MASTER" in lines[-1]
+
+
+def test_without_a_folder_for_it_the_state_is_recorded(record, tmp_path):
+    (tmp_path / "history").rmdir()
+    record("INSTANCE", "vip_1", "MASTER", "254")
+    assert (tmp_path / "state/vip_1").read_text() == "MASTER\n"
