@@ -135,6 +135,7 @@ def test_a_user_who_follows_another_records_states(record, tmp_path):
 def test_the_journal_says_why_in_one_line(record, tmp_path, state, files, why):
     for name, content in files.items():
         (tmp_path / name).write_text(content + "\n")
+        os.utime(tmp_path / name, (1795661980,) * 2)
     record("INSTANCE", "vip_1", state, "254")
     (line,) = (tmp_path / "journal").read_text().splitlines()
     assert line.startswith(f"-t mycat_ha -- vip_1 is {state}: {why}")
@@ -183,3 +184,9 @@ def test_without_a_folder_for_it_the_state_is_recorded(record, tmp_path):
     (tmp_path / "history").rmdir()
     record("INSTANCE", "vip_1", "MASTER", "254")
     assert (tmp_path / "state/vip_1").read_text() == "MASTER\n"
+
+
+def test_a_switch_over_that_is_over_already_is_named(record, tmp_path):
+    (tmp_path / "maintenance").write_text("0\n")
+    record("INSTANCE", "vip_1", "FAULT", "254")
+    assert noted(tmp_path) == [("FAULT", "somebody moves the addresses (switch-over)")]
