@@ -169,6 +169,13 @@ listeners:
   returned: always
   type: dict
   sample: {'8066': [haproxy]}
+reserved_ports:
+  description:
+    - The kernel's C(net.ipv4.ip_local_reserved_ports), ports that it gives to no connection that
+      leaves the host. V(null) where the host cannot change them.
+  returned: always
+  type: str
+  sample: 8066,9066,48700
 firewall:
   description:
     - The C(kind) of firewall that is in force, V(firewalld), V(ufw), V(nftables) for a set of rules
@@ -278,7 +285,7 @@ endpoint_ports:
 endpoint:
   description:
     - What the health endpoint said, V(null) where O(endpoint_port) is not given. Without an answer
-      all but C(reason) is V(null).
+      all but C(reason) is V(null); it says, too, who has the port that nobody listens at.
   returned: always
   type: dict
   sample: {code: 200, status: up, level: greeting, reason: greets as 5.6.29-mycat-1.6.7.6}
@@ -323,12 +330,13 @@ from ansible_collections.mycat.ha.plugins.module_utils.host.files import (
     read_text,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.host.problems import Problems, iso
-from ansible_collections.mycat.ha.plugins.module_utils.host.processes import listeners
+from ansible_collections.mycat.ha.plugins.module_utils.host.processes import connected, listeners
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import history
 from ansible_collections.mycat.ha.plugins.module_utils.network import mysql
 from ansible_collections.mycat.ha.plugins.module_utils.network.connection import NoAnswer
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import installed_version
 
+RESERVED_PORTS = "/proc/sys/net/ipv4/ip_local_reserved_ports"
 ENDPOINT_HOST = "127.0.0.1"
 STATEMENT = "show mycat_status"
 KEEPALIVED = "keepalived"
@@ -439,7 +447,18 @@ def ask_endpoint(wanted, ports, seconds):
     if not wanted:
         return None
     port = wanted if wanted in ports or not ports else ports[0]
-    return endpoint.ask(ENDPOINT_HOST, port, seconds)
+    said = endpoint.ask(ENDPOINT_HOST, port, seconds)
+    if said["code"] is None and not listeners([port])[port]:
+        said["reason"] += f"; {endpoint.why_nobody_listens(port, connected([port])[port])}"
+    return said
+
+
+def reserved_ports():
+    """Return ``reserved_ports``. Raises OSError."""
+    if not os.access(RESERVED_PORTS, os.W_OK):
+        return None
+    # The kernel refuses to be asked for more than 4 MiB.
+    return read_text(RESERVED_PORTS, most=65536).strip()
 
 
 def ask_vip(vip, login, seconds):
@@ -511,6 +530,7 @@ def gather(params, login):
         "accounts": {name: has_account(name) for name in params["accounts"]},
         "programs": {path: program_problem(path) or "ok" for path in params["programs"]},
         "listeners": problems.part("listeners", lambda: listeners(params["ports"]), {}),
+        "reserved_ports": problems.part("reserved_ports", reserved_ports, None),
         "packages": problems.part("packages", installed, dict.fromkeys(params["packages"])),
         "versions": {name: problems.part(name, answer, None) for name, answer in versions.items()},
         "asked": {

@@ -7,6 +7,9 @@ from lab.bounds import LATE
 from lab.daemon import write
 from lab.haproxy import admin, servers
 from lab.hosts import await_
+from lab.playbook import run_playbook
+
+SITE = "playbooks/site.yml"
 
 ADMIN = "/run/haproxy/admin.sock"
 FAKE_UNIT = "fake_admin"
@@ -78,3 +81,142 @@ def test_a_socket_of_another_user_is_not_believed(fake_socket):
     assert f"haproxy_state reload: {ADMIN} is of the user with the id" in said
     found = fake_socket.run("ls", "/run/mycat_ha_haproxy").stdout.split()
     assert found == [], "no word of the fake is kept"
+
+
+# --- ports ----------------------------------------------------------------------------------------
+
+PORT = 48700
+RESERVED = "/proc/sys/net/ipv4/ip_local_reserved_ports"
+OCCUPIER = "occupier"
+# A connection that leaves the host with the endpoint's port as its own. What the endpoint has just
+# closed is in the way of bind() without SO_REUSEADDR, and in nobody's way with it.
+OCCUPY = f"""
+import signal, socket
+connection = socket.socket()
+connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+connection.bind(("", {PORT}))
+connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+connection.connect(("127.0.0.1", 8066))
+signal.pause()
+"""
+
+
+def listens(mycat):
+    return bool(mycat.run("ss", "-Hltn", f"sport = {PORT}").stdout)
+
+
+def occupied(mycat):
+    return f":{PORT}" in mycat.run("ss", "-Htn", "state", "established").stdout
+
+
+@pytest.fixture
+def occupy(request):
+    """Have a connection of a host's own take the endpoint's port while its listener starts."""
+
+    def occupy(mycat, *units):
+        request.addfinalizer(lambda: mycat.run("systemctl", "stop", OCCUPIER, check=False))
+        mycat.run("systemctl", "stop", *units)
+        await_(lambda: not listens(mycat), LATE, "the port is free")
+        mycat.run("systemd-run", "--quiet", f"--unit={OCCUPIER}", "python3", "-c", OCCUPY)
+        await_(lambda: occupied(mycat), LATE, "the connection has the port")
+        mycat.run("systemctl", "start", "--no-block", units[0])
+
+    return occupy
+
+
+@pytest.fixture
+def with_systemd(mycats):
+    """The last MyCat, where systemd listens for its endpoint."""
+    mycat = mycats[-1]
+    run = run_playbook(SITE, "--limit", mycat.name, mycat_status_listener="systemd")
+    assert run.rc == 0, run.output
+    yield mycat
+    assert run_playbook(SITE, "--limit", mycat.name).rc == 0
+
+
+def test_xinetd_listens_as_soon_as_its_port_is_free(holder, mycats, occupy):
+    mycat = mycats[0]
+    occupy(mycat, "xinetd")
+    run = run_playbook("playbooks/status.yml")
+    assert run.rc != 0
+    said = f"nobody can listen at {PORT}, which a connection of python3 has as its own port"
+    assert said in run.said, run.output
+    assert not listens(mycat)
+    mycat.run("systemctl", "stop", OCCUPIER)
+    await_(lambda: listens(mycat), LATE, "xinetd listens")
+    await_(lambda: mycat.state_of("xinetd") == "active", LATE, "xinetd is active")
+
+
+def test_systemd_listens_as_soon_as_its_port_is_free(with_systemd, occupy):
+    occupy(with_systemd, "mycat_status.socket", "mycat_status.service")
+    # Tried again and again.
+    tries = "mycat_status.socket: Failed to create listening socket"
+    await_(
+        lambda: with_systemd.run("journalctl", "-q", "-b", "--no-pager").stdout.count(tries) > 2,
+        3 * LATE,
+        "the socket was tried three times",
+    )
+    assert not listens(with_systemd)
+    with_systemd.run("systemctl", "stop", OCCUPIER)
+    await_(lambda: listens(with_systemd), LATE, "systemd listens")
+
+
+def reserve(host, ports):
+    """Have the kernel of a host keep these ports, and no others."""
+    host.run("sh", "-c", f"echo {ports} >{RESERVED}")
+
+
+def test_ports_of_listeners_are_added_to_those_of_others(standby, mycats):
+    for host, unit, ports in (
+        (standby, "haproxy", {"8066", "48800-48801"}),
+        (mycats[0], "xinetd", {"8066", "9066", "48700"}),
+    ):
+        reserve(host, "50000-50010")
+        host.run("systemctl", "restart", unit)
+        assert set(host.run("cat", RESERVED).stdout.strip().split(",")) == {"50000-50010", *ports}
+
+
+def test_a_run_adds_ports_that_somebody_took_out(holder, standby):
+    reserve(standby, "50000")
+    run = run_playbook(SITE)
+    assert (run.rc, run.changed) == (0, {standby.name}), run.output
+    assert standby.run("cat", RESERVED).stdout == "8066,48800-48801,50000\n"
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+MOST = 5
+GREEDY = "greedy"
+# Takes more places than a client may have, and says how many of them MyCat greeted it at.
+HOLD = f"""
+import pathlib, signal, socket, sys
+held = [socket.create_connection((sys.argv[1], 8066), 5) for _ in range({MOST} + 3)]
+def greeted(connection):
+    try:
+        return bool(connection.recv(1))
+    except ConnectionError:
+        return False
+pathlib.Path("/run/greeted").write_text(str(sum(map(greeted, held))))
+signal.pause()
+"""
+
+
+@pytest.fixture
+def limited(holder):
+    run = run_playbook(SITE, haproxy_mycat_client_maxconn=MOST)
+    assert run.rc == 0, run.output
+    yield
+    assert run_playbook(SITE).rc == 0
+
+
+def test_a_client_that_takes_all_places_leaves_some_to_others(limited, client, mycats, vip):
+    client.run("systemd-run", "--quiet", f"--unit={GREEDY}", "python3", "-c", HOLD, vip)
+    try:
+        say = ("cat", "/run/greeted")
+        await_(lambda: client.run(*say, check=False).stdout == str(MOST), 3 * LATE, "greetings")
+        assert client.query(vip, "select 1").returncode != 0
+        assert mycats[0].query(vip, "select 1").stdout == "1\n"
+    finally:
+        client.run("systemctl", "stop", GREEDY)
+        client.run("rm", "-f", "/run/greeted")
+    await_(lambda: client.query(vip, "select 1").returncode == 0, LATE, "its places are free")

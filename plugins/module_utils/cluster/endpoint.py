@@ -12,14 +12,16 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..readers import RefusalError, SettingError
-from . import changes, mycat_loss
+from . import changes, mycat_loss, ports
 from .hosts import HostView, all_virtual_addresses, own_addresses
 from .managed import CREDENTIALS, DRAIN_FILE, SOCKET_UNIT, XINETD_SERVICE
 from .request import Refusals, Request
 
+#: Of MyCat, where nothing says another.
+MANAGER_PORT = 9066
 LOCAL = ("127.0.0.1", "::1")
 #: Options whose values the program takes as they are.
 _SAME = (
@@ -41,6 +43,7 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
             budget = mycat_loss.budget_of(_asking(request, host))
             former = _former_ports(request, host)
             context = template_context(host, allow, program, budget, former)
+            reserve = ports.command(_reserved(settings, context["ports"]), host.state)
         except (SettingError, RefusalError) as error:
             refused.add_each(host.name, error)
             continue
@@ -54,6 +57,8 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
             # The file of the other listener, if the host has it: that listener is to be stopped.
             leaves=[] if changes.gone([other], files) else [other],
             former_ports=former,
+            reserve=reserve,
+            further=["ports for the endpoint and MyCat alone"] if reserve else [],
             ports=[*context["ports"], settings["mycat_status_sql_port"]],
             asking=[address for address in context["allow"] if address not in LOCAL],
             unit_known=xinetd or not changes.gone([SOCKET_UNIT], files),
@@ -157,11 +162,14 @@ def template_context(
     errors = [*_problems(host), *_refused_by(program, asked)]
     if errors:
         raise RefusalError({error.option: error for error in reversed(errors)}.values())
+    answering = [settings["mycat_status_port"], *former_ports]
     return {
         "with_xinetd": with_xinetd(settings, host.facts),
         "xinetd_wait": settings["mycat_status_xinetd_wait"],
         "init_script": host.facts.get("os_family", "Debian") == "Debian",
-        "ports": [settings["mycat_status_port"], *former_ports],
+        "ports": answering,
+        "reserve": ports.of_unit(ports.reservation(_reserved(settings, answering))),
+        "listens": ports.of_unit(_until_it_listens(answering)),
         "allow": asked["allow"],
         "program_settings": asked,
         "credentials": {
@@ -169,6 +177,22 @@ def template_context(
             "password": settings["mycat_status_password"],
         },
     }
+
+
+def _reserved(settings: Mapping[str, Any], answering: Iterable[int]) -> list[int]:
+    """The ports of the endpoint and of its MyCat."""
+    manager = settings.get("mycat_status_manager_port") or MANAGER_PORT
+    return [*answering, settings["mycat_status_sql_port"], manager]
+
+
+def _until_it_listens(answering: Iterable[int]) -> str:
+    """What a shell runs to have xinetd try its ports again until it listens at all of them, as
+    long as it is to."""
+    every = " && ".join(f'grep -q ":{port:04X} 0*:0000 0A" /proc/net/tcp*' for port in answering)
+    return (
+        f"listens() {{ ! test -e {XINETD_SERVICE} || {{ {every}; }}; }}; "
+        "until listens; do sleep 1; listens || kill -HUP $MAINPID; done"
+    )
 
 
 def _refused_by(program: Any, asked: Mapping[str, Any]) -> Iterator[SettingError]:

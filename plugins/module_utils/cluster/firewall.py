@@ -8,17 +8,16 @@ A rule that is there is known by its text, so it is written as the program itsel
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
 from ..haproxy.settings import is_local
+from . import ports
 from .hosts import HostView
 
 #: What MyCat serves to the host itself alone where mycat_ha_firewall is `restrict`: manager, JMX.
 LOCAL_PORTS = (9066, 1984)
-_BIND = re.compile(r"^\s+bind (\S+)", re.MULTILINE)
 #: Releases whose ufw does not know the protocol.
 _UFW_WITHOUT_VRRP = {("Debian", "11"), ("Ubuntu", "20"), ("Ubuntu", "22")}
 
@@ -40,9 +39,9 @@ def rules(host: HostView, needs: Mapping[str, Any]) -> list[Rule]:
         found += [Rule(source=peer) for peer in needs["keepalived"]["peers"]]
         found += [Rule(accept=False)] if restrict else []
     if "haproxy" in needs:
-        binds = _BIND.findall(needs["haproxy"]["text"])
-        ports = {int(bind.rpartition(":")[2]) for bind in binds if not is_local(bind)}
-        found += [Rule(port) for port in sorted(ports)]
+        binds = ports.binds(needs["haproxy"]["text"])
+        served = {ports.port_of(bind) for bind in binds if not is_local(bind)}
+        found += [Rule(port) for port in sorted(served)]
     if "mycat_status" in needs:
         wanted = needs["mycat_status"]
         found += [Rule(port, lb) for port in wanted["ports"] for lb in wanted["asking"]]

@@ -13,8 +13,8 @@ from ..haproxy import settings as haproxy
 from ..haproxy.versions import distributed_version
 from ..network.addresses import canonical, is_address
 from ..readers import RefusalError, SettingError, collected
-from . import changes, mycat_loss
-from .hosts import HostView, address_of, vips_of
+from . import changes, mycat_loss, ports
+from .hosts import HostView, address_of, all_virtual_addresses, is_reachable, vips_of
 from .managed import HAPROXY_CFG
 from .request import Cluster
 
@@ -35,16 +35,19 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
         text = cluster.request.roles["haproxy"].render(
             "haproxy.cfg.j2", {"ansible_managed": cluster.request.managed, **context}
         )
+        listening = set(map(ports.port_of, ports.binds(text)))
+        reserve = ports.command(listening, host.state)
         yield cluster.request.needs(
             "haproxy",
             host,
-            context,
+            {**context, "reserve": ports.of_unit(ports.reservation(listening))},
             text=text,
             nofile=model["nofile"],
             nonlocal_bind=model["nonlocal_bind"],
             units=["haproxy.service"],
             bounds=mycat_loss.bounds(times),
-            further=list(_changes(host, text)),
+            reserve=reserve,
+            further=[*_changes(host, text), *(["ports for HAProxy alone"] if reserve else [])],
         )
 
 

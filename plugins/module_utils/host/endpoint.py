@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ..network.connection import Connection, NoAnswer
@@ -34,6 +35,18 @@ def ask(host: str, port: int, seconds: float) -> dict[str, Any]:
             return verdict(connection.rest(_MOST))
     except NoAnswer as problem:
         return {"code": None, "status": None, "level": None, "reason": str(problem)}
+
+
+def why_nobody_listens(port: int, connected: Sequence[str]) -> str:
+    """A sentence on a port without a listener; ``connected`` are the programs with a connection
+    that has it as its own port.
+    """
+    if not connected:
+        return f"nobody listens at {port}"
+    return (
+        f"nobody can listen at {port}, which a connection of {' and '.join(connected)} has as its "
+        "own port until it ends"
+    )
 
 
 def ports_of(*texts: str) -> list[int]:

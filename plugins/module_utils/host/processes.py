@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 PROC = "/proc"
 _LISTEN = "0A"
+# TIME_WAIT, CLOSE: of no process, and in no listener's way.
+_ENDED = ("06", "07")
 UNKNOWN = "unknown"
 
 
@@ -56,12 +58,17 @@ def start_of(pid: int) -> float | None:
 
 def listening() -> dict[str, tuple[str, str]]:
     """Return this network namespace's TCP listeners as {inode: (table, address)}."""
+    return _sockets(lambda state: state == _LISTEN)
+
+
+def _sockets(wanted: Callable[[str], bool]) -> dict[str, tuple[str, str]]:
+    """The TCP sockets in a wanted state, as {inode: (table, own address)}."""
     found = {}
     for table in ("tcp", "tcp6"):
         # A kernel without IPv6 has no tcp6.
         with contextlib.suppress(FileNotFoundError), open(f"{PROC}/net/{table}") as file:
             rows = [line.split() for line in file][1:]
-            found.update({row[9]: (table, row[1]) for row in rows if row[3] == _LISTEN})
+            found.update({row[9]: (table, row[1]) for row in rows if wanted(row[3])})
     return found
 
 
@@ -86,10 +93,19 @@ def _sockets_of(pid: int) -> Iterator[str]:
 
 def listeners(ports: Collection[int]) -> dict[int, list[str]]:
     """Return the names of the processes that listen on each port, ``UNKNOWN`` for a hidden one."""
+    return _owners(ports, listening())
+
+
+def connected(ports: Collection[int]) -> dict[int, list[str]]:
+    """Return the names of the processes with a connection that has one of the ports as its own."""
+    return _owners(ports, _sockets(lambda state: state not in (_LISTEN, *_ENDED)))
+
+
+def _owners(ports: Collection[int], sockets: Mapping[str, tuple[str, str]]) -> dict[int, list[str]]:
     found: dict[int, set[str]] = {port: set() for port in ports}
     wanted = {
         inode: port
-        for inode, (_table, address) in listening().items()
+        for inode, (_table, address) in sockets.items()
         for port in [port_of(address)]
         if port in found
     }

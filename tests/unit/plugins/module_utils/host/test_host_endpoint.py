@@ -54,3 +54,14 @@ def test_an_endpoint_that_hangs() -> None:
     with serving(silent) as port:
         found = endpoint.ask("127.0.0.1", port, 0.2)
     assert found["reason"] == "no answer within 0.2 s"
+
+
+@pytest.mark.parametrize(
+    ("connected", "said"),
+    [
+        ([], "nobody listens at 48700"),
+        (["java"], "nobody can listen at 48700, which a connection of java has as its own port"),
+    ],
+)
+def test_why_nobody_listens(connected: list[str], said: str) -> None:
+    assert endpoint.why_nobody_listens(48700, connected).startswith(said)

@@ -25,6 +25,18 @@ def test_who_listens() -> None:
     assert processes.listeners([port]) == {port: []}
 
 
+def test_who_has_a_port_without_listening() -> None:
+    with socket.socket() as listener, socket.socket() as leaving, socket.socket() as idle:
+        for one in (listener, leaving, idle):
+            one.bind(("127.0.0.1", 0))
+        listener.listen()
+        leaving.connect(listener.getsockname())
+        port, other = leaving.getsockname()[1], idle.getsockname()[1]
+        name = processes.process_name(os.getpid())
+        assert processes.connected([port, other]) == {port: [name], other: []}
+        assert processes.listeners([port]) == {port: []}
+
+
 def proc(root: Path) -> None:
     """A /proc with one listener on port 8066, and a process that may not be looked at."""
     (root / "net").mkdir(parents=True)
