@@ -155,9 +155,11 @@ def _inventory(cluster: Cluster, settings: Mapping[str, Any]) -> haproxy.Invento
 def _server(lb: HostView, mycat: HostView) -> dict[str, Any]:
     """A MyCat as a server; its ports are those that its own variables say."""
     own, asked = mycat.settings["mycat_status"], lb.settings["haproxy"]
+    address = address_of(mycat)
+    _refuse_own_address(lb, mycat, canonical(address))
     return {
         "name": mycat.name,
-        "address": address_of(mycat),
+        "address": address,
         "port": _agreed_port(
             asked.get("haproxy_mycat_port"),
             "haproxy_mycat_port",
@@ -173,6 +175,17 @@ def _server(lb: HostView, mycat: HostView) -> dict[str, Any]:
             mycat,
         ),
     }
+
+
+def _refuse_own_address(lb: HostView, mycat: HostView, address: str) -> None:
+    """Refuse an address by which the load balancer would reach itself, not the MyCat."""
+    elsewhere = is_address(address) and not is_reachable(address) and mycat.name != lb.name
+    if address in all_virtual_addresses(lb) or elsewhere:
+        why = "which leads to a load balancer itself" if elsewhere else "a VIP of its cluster"
+        raise SettingError(
+            "mycat_ha_address",
+            f"{address} is to be the address of {mycat.name}, {why}; write the MyCat's own",
+        )
 
 
 def _agreed_port(asked: int | None, asking: str, own: int, owning: str, mycat: HostView) -> int:

@@ -57,6 +57,26 @@ class HostView:
         return str((self.state.get("versions") or {}).get(program) or "")
 
 
+def _of_facts(host: HostView, address: object) -> str:
+    """An address that a host says it has. Raises SettingError for what nobody reaches it by."""
+    if not is_reachable(str(address)):
+        raise SettingError(
+            "mycat_ha_address",
+            f"{host.name} says that its address is {str(address)!r}, by which no other host "
+            "reaches it; mend its network, or write its address",
+        )
+    return str(address)
+
+
+def is_reachable(text: str) -> bool:
+    """Whether others can reach a host by this address; not by a name, 0.0.0.0 or 127.0.0.1."""
+    if not is_address(text):
+        return False
+    address = ipaddress.ip_address(text)
+    nobodys = address.is_unspecified or address.is_multicast or address.is_reserved
+    return not nobodys and not address.is_loopback
+
+
 def address_of(host: HostView) -> str:
     """The address by which others reach a host. Raises SettingError where nothing tells it."""
     given = host.common.get("mycat_ha_address")
@@ -73,7 +93,7 @@ def address_of(host: HostView) -> str:
         for address in every:
             # A virtual one comes first on a host that lost its own address for a moment.
             if str(address) not in host.virtual_addresses:
-                return str(address)
+                return _of_facts(host, address)
     # What is forwarded to the controller is no address for others.
     if is_address(host.connection) and not ipaddress.ip_address(host.connection).is_loopback:
         return host.connection
@@ -87,13 +107,14 @@ def address_of(host: HostView) -> str:
 def own_addresses(host: HostView) -> list[str]:
     """All addresses of its own that a host may send from, without link-local ones."""
     known = [
-        *(host.facts.get("all_ipv4_addresses") or ()),
-        *(host.facts.get("all_ipv6_addresses") or ()),
+        _of_facts(host, address)
+        for family in ("ipv4", "ipv6")
+        for address in host.facts.get(f"all_{family}_addresses") or ()
     ]
     usable = [
-        str(address)
+        address
         for address in known
-        if not _on_one_link(str(address)) and str(address) not in host.virtual_addresses
+        if not _on_one_link(address) and address not in host.virtual_addresses
     ]
     return usable or [address_of(host)]
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,21 @@ def test_the_address_by_which_others_reach_a_host(host: HostView, address: str) 
 def test_nothing_that_others_cannot_use_is_taken(connection: str) -> None:
     with pytest.raises(SettingError, match=r"^mycat_ha_address: no address of mycat1 is known"):
         address_of(replace(unreached(mycat(21)), connection=connection))
+
+
+NOBODYS = [
+    *("0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255"),  # noqa: S104
+    *("::", "::1", "ff02::12", "db", "1;x", 7),
+]
+
+
+@pytest.mark.parametrize("address", NOBODYS)
+def test_facts_that_tell_no_address_of_the_host_are_refused(address: Any) -> None:
+    said = rf"^mycat_ha_address: mycat1 says that its address is '{re.escape(str(address))}', by"
+    with pytest.raises(SettingError, match=said):
+        address_of(with_facts(mycat(21), default_ipv4={"address": address}))
+    with pytest.raises(SettingError, match=said):
+        own_addresses(with_facts(mycat(21), all_ipv4_addresses=["192.0.2.21", address]))
 
 
 def test_an_address_that_is_none_is_refused() -> None:

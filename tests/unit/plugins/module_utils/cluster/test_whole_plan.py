@@ -331,6 +331,27 @@ def test_an_address_that_nothing_tells_is_asked_for() -> None:
             id="one address for two MyCats",
         ),
         pytest.param(
+            [*pair()[:3], mycat(22, mycat_ha_address=VIP)],
+            f"mycat_ha_address: {VIP} is to be the address of mycat2, a VIP of its cluster",
+            id="the VIP as the address of a MyCat",
+        ),
+        pytest.param(
+            [*pair()[:3], replace(mycat(22), facts={"default_ipv4": {"address": VIP}})],
+            f"mycat_ha_address: {VIP} is to be the address of mycat2, a VIP of its cluster",
+            id="a MyCat that says it has the VIP",
+        ),
+        pytest.param(
+            [*pair()[:3], mycat(22, mycat_ha_address="127.0.0.1")],
+            "mycat_ha_address: 127.0.0.1 is to be the address of mycat2, which leads to a load "
+            "balancer itself",
+            id="a MyCat on another host's loopback",
+        ),
+        pytest.param(
+            [*pair()[:3], replace(mycat(22), facts={"default_ipv4": {"address": "0.0.0.0"}})],  # noqa: S104
+            "mycat_ha_address: mycat2 says that its address is '0.0.0.0', by which no other host",
+            id="a MyCat that says it has every address",
+        ),
+        pytest.param(
             pair(haproxy_alive_bind="127.0.0.1:1", keepalived_haproxy_alive_port=2),
             "keepalived_haproxy_alive_port: is 2, and haproxy_alive_bind is 127.0.0.1:1; write it "
             "in haproxy_alive_bind alone",
