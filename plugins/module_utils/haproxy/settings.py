@@ -18,6 +18,7 @@ from typing import Any
 from ..network.addresses import canonical, is_address
 from ..readers import SettingError, collected
 from .check_times import seconds
+from .client_limit import OPTION, limited
 from .versions import knows_keepalive_times
 
 BALANCE = ("leastconn", "roundrobin", "static-rr", "first", "source", "random", "uri", "hdr")
@@ -373,9 +374,15 @@ def _mycat(settings: Mapping[str, Any], mycats: Sequence[Mapping[str, Any]]) -> 
         "server_options": "on-marked-down shutdown-sessions observe layer4 error-limit 3 "
         "on-error fastinter "
         + _raw("haproxy_mycat_server_options", settings["haproxy_mycat_server_options"]),
-        "extra": _lines("haproxy_mycat_extra", settings["haproxy_mycat_extra"]),
+        "extra": _mycat_lines(settings),
         "servers": [_mycat_server(mycat, check) for mycat in mycats],
     }
+
+
+def _mycat_lines(settings: Mapping[str, Any]) -> list[str]:
+    lines, served = settings["haproxy_mycat_extra"], int(settings["haproxy_maxconn"])
+    most = _number(OPTION, settings[OPTION], 0, served)
+    return limited(_lines("haproxy_mycat_extra", lines), most, served)
 
 
 def _mycat_server(mycat: Mapping[str, Any], check: Mapping[str, Any]) -> dict[str, Any]:

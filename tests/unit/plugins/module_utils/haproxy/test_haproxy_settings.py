@@ -52,6 +52,15 @@ def with_server(**changes: Any) -> dict[str, Any]:
     return with_web(servers=[{**SERVER, **changes}])
 
 
+def test_a_limit_for_each_client_is_off_unless_asked_for() -> None:
+    asked = resolved(haproxy_mycat_client_maxconn=200, haproxy_mycat_extra=["option x"])
+    table, track, reject = asked["listeners"][0]["extra"][1:]
+    assert table.startswith("stick-table type ipv6 size 8192 ")
+    assert track == "tcp-request connection track-sc0 src"
+    assert reject == "tcp-request connection reject if { sc0_conn_cur gt 200 }"
+    assert resolved()["listeners"][0]["extra"] == []
+
+
 def test_the_defaults_balance_every_mycat() -> None:
     model = resolved()
     (mycat,) = model["listeners"]
@@ -203,6 +212,18 @@ REFUSED = {
     "bind with options": ({"haproxy_mycat_bind": "*:1 ssl"}, "^haproxy_mycat_bind: .*ADDRESS:PORT"),
     "maxconn 0": ({"haproxy_maxconn": 0}, "^haproxy_maxconn: 0 is out of range"),
     "maxconn true": ({"haproxy_maxconn": True}, "^haproxy_maxconn: True is out of range"),
+    "more for a client than for all": (
+        {"haproxy_maxconn": 100, "haproxy_mycat_client_maxconn": 101},
+        "^haproxy_mycat_client_maxconn: 101 is out of range; write 0 to 100",
+    ),
+    "fewer than none for a client": (
+        {"haproxy_mycat_client_maxconn": -1},
+        "^haproxy_mycat_client_maxconn: -1 is out of range",
+    ),
+    "two tables": (
+        {"haproxy_mycat_client_maxconn": 9, "haproxy_mycat_extra": ["stick-table type ip size 1"]},
+        "^haproxy_mycat_client_maxconn: take `stick-table` out of haproxy_mycat_extra, or write 0",
+    ),
     "balance": ({"haproxy_mycat_balance": "best"}, '^haproxy_mycat_balance: "best" is unknown'),
     "mysql-check": (
         {"haproxy_mycat_extra": ["balance first", " option  mysql-check user x"]},
