@@ -32,6 +32,12 @@ options:
       content:
         description: The whole text of the file.
         type: str
+      keep:
+        description:
+          - The file is there already, and not of this module's making. Its content and its owner
+            stay; only its mode and its group change.
+        type: bool
+        default: false
       directory:
         description: Make a directory of that name instead of a file.
         type: bool
@@ -133,6 +139,7 @@ def argument_spec():
     entry = {
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
+        "keep": {"type": "bool", "default": False},
         "directory": {"type": "bool", "default": False},
         "mode": {"type": "raw", "required": True},
         "owner": {"type": "str", "default": "root"},
@@ -180,10 +187,12 @@ def option_problems(entries, absent, contents):
             problems.append(
                 f'{where}.mode: write four octal digits in quotes, such as "0644" (is {mode!r})'
             )
-        if entry["directory"] is (content is not None):
+        without = entry["directory"] or entry["keep"]
+        if without is (content is not None):
+            why = "a directory has none" if entry["directory"] else "the file keeps its own"
             problems.append(
-                f"{where}.content: a directory has none, leave it out"
-                if entry["directory"]
+                f"{where}.content: {why}, leave it out"
+                if without
                 else f"{where}.content: is missing"
             )
     paths = [entry["path"] for entry in entries] + absent
@@ -271,15 +280,28 @@ def installed(entry, content, check_mode):
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
     with Place(path) as place:
         before = place.read(max(len(content or b""), MOST_SHOWN))
+        if entry["keep"]:
+            content, attributes = kept(path, before, attributes)
         after = Content(kind, attributes, content, before.size if kind == before.kind else 0)
         refuse_other_kind(path, before, kind)
         if check_mode or same(before, after):
             pass
+        elif entry["keep"]:
+            place.change(attributes)
         elif entry["directory"]:
             place.make_directory(attributes)
         else:
             place.write(content, attributes)
     return before, after
+
+
+def kept(path, before, attributes):
+    """Return the content of a file that is to be kept, and the attributes that it is to have."""
+    if before.kind != "file":
+        raise FileError(f"{path} is not a file")
+    if attributes:
+        attributes = Attributes(attributes.mode, before.attributes.uid, attributes.gid)
+    return before.data, attributes
 
 
 def same(before, after):

@@ -125,6 +125,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.haproxy.config_text impor
     digest_of,
     masked,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.host.files import exposed
 from ansible_collections.mycat.ha.plugins.module_utils.host.processes import (
     listening,
     port_of,
@@ -140,7 +141,11 @@ FREEBIND = {
 
 
 def read(module, path):
-    """Return the text of a file, or None where there is none."""
+    """Return the text of a file, or None where there is none; fail where it is not root's choice
+    alone which file that is."""
+    why = exposed(path)
+    if why:
+        module.fail_json(msg=f"dest: {why}")
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()

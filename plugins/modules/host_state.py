@@ -143,12 +143,13 @@ files:
   description:
     - Of each of O(paths) its C(kind) (V(file), V(directory), V(link), V(other), V(absent)),
       C(sha256), C(mode), C(owner) and C(group), V(null) where there is none.
+    - C(exposed) says by whom root could be led to another file there, and is empty where by nobody.
     - Links are not followed.
   returned: always
   type: dict
   sample:
     /etc/keepalived/keepalived.conf:
-      {kind: file, sha256: 9f86d081884c, mode: '0600', owner: root, group: root}
+      {kind: file, sha256: 9f86d081884c, mode: '0600', owner: root, group: root, exposed: ''}
 units:
   description: Of each of O(units) whether it is C(active) and C(enabled), in systemd's words.
   returned: always
@@ -326,6 +327,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.host.background import in
 from ansible_collections.mycat.ha.plugins.module_utils.host.commands import find, run
 from ansible_collections.mycat.ha.plugins.module_utils.host.files import (
     described,
+    exposed,
     program_problem,
     read_text,
 )
@@ -386,9 +388,13 @@ def argument_spec():
 
 def files_state(paths, problems):
     """Return ``files``."""
-    found = {}
+    found, folders = {}, {}
     for path in paths:
         found[path], problem = described(path, MOST_HASHED)
+        folder = os.path.dirname(path)
+        if folder not in folders:
+            folders[folder] = exposed(path)
+        found[path]["exposed"] = folders[folder]
         if problem:
             problems.sentences.append(f"files: {problem}")
     return found

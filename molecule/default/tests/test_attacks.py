@@ -83,6 +83,43 @@ def test_a_socket_of_another_user_is_not_believed(fake_socket):
     assert found == [], "no word of the fake is kept"
 
 
+# --- files ----------------------------------------------------------------------------------------
+
+LESSER = "/srv/lesser"
+CREDENTIALS = f"{LESSER}/health.json"
+
+
+@pytest.fixture
+def lesser_folder(mycats):
+    """A MyCat host with a folder that a lesser user owns."""
+    mycat = mycats[0]
+    mycat.run("install", "-d", "-o", "nobody", LESSER)
+    yield mycat
+    mycat.run("rm", "-rf", LESSER)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (("ln", "-s", "/etc/shadow", CREDENTIALS), f"{CREDENTIALS} is not a file on mycat1"),
+        (
+            ("install", "-m", "600", "/etc/shadow", CREDENTIALS),
+            f"the folder {LESSER} cannot be used: lesser belongs to the user with the id",
+        ),
+    ],
+    ids=["link", "folder"],
+)
+def test_a_file_of_root_s_choice_alone_is_changed(lesser_folder, holder, made, said):
+    lesser_folder.run(*made)
+    look = ("stat", "-L", "-c", "%A %U %G", "/etc/shadow", CREDENTIALS)
+    before = lesser_folder.run(*look).stdout
+    run = run_playbook(SITE, mycat_status_credentials_file=CREDENTIALS)
+    assert run.rc != 0
+    assert said in run.said, run.output
+    assert run.changed == set()
+    assert lesser_folder.run(*look).stdout == before
+
+
 # --- ports ----------------------------------------------------------------------------------------
 
 PORT = 48700
@@ -190,13 +227,14 @@ GREEDY = "greedy"
 # Takes more places than a client may have, and says how many of them MyCat greeted it at.
 HOLD = f"""
 import pathlib, signal, socket, sys
-held = [socket.create_connection((sys.argv[1], 8066), 5) for _ in range({MOST} + 3)]
-def greeted(connection):
+held = []
+def greeted():
     try:
-        return bool(connection.recv(1))
+        held.append(socket.create_connection((sys.argv[1], 8066), 30))
+        return bool(held[-1].recv(1))
     except ConnectionError:
         return False
-pathlib.Path("/run/greeted").write_text(str(sum(map(greeted, held))))
+pathlib.Path("/run/greeted").write_text(str(sum(greeted() for _ in range({MOST} + 3))))
 signal.pause()
 """
 
@@ -218,5 +256,6 @@ def test_a_client_that_takes_all_places_leaves_some_to_others(limited, client, m
         assert mycats[0].query(vip, "select 1").stdout == "1\n"
     finally:
         client.run("systemctl", "stop", GREEDY)
+        client.run("systemctl", "reset-failed", GREEDY, check=False)
         client.run("rm", "-f", "/run/greeted")
     await_(lambda: client.query(vip, "select 1").returncode == 0, LATE, "its places are free")

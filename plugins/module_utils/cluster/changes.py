@@ -34,7 +34,9 @@ def _is_as(entry: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     if entry.get("directory"):
         same = found["kind"] == "directory"
     else:
-        same = found["kind"] == "file" and found["sha256"] == digest(entry["content"])
+        same = found["kind"] == "file" and (
+            "content" not in entry or found["sha256"] == digest(entry["content"])
+        )
     return same and all(found[key] == entry[key] for key in _ATTRIBUTES if key in entry)
 
 

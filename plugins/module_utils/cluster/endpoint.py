@@ -62,7 +62,6 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
             ports=[*context["ports"], settings["mycat_status_sql_port"]],
             asking=[address for address in context["allow"] if address not in LOCAL],
             unit_known=xinetd or not changes.gone([SOCKET_UNIT], files),
-            credentials_file=settings.get("mycat_status_credentials_file"),
             packages=["python3", *(["xinetd"] if xinetd else [])],
             units=["xinetd.service" if xinetd else "mycat_status.socket"],
         )
@@ -172,6 +171,7 @@ def template_context(
         "listens": ports.of_unit(_until_it_listens(answering)),
         "allow": asked["allow"],
         "program_settings": asked,
+        "credentials_file": settings.get("mycat_status_credentials_file") or "",
         "credentials": {
             "user": settings["mycat_status_user"],
             "password": settings["mycat_status_password"],

@@ -97,13 +97,14 @@ class Role:
         """What the role installs on a host, and what it takes away.
 
         A row of meta/files.yml counts ``when`` its expression over ``context`` is true; a file of
-        another row must not be there. Folders are made and never taken away.
+        another row must not be there. Folders are made and never taken away, files to ``keep``
+        neither.
         """
         files, absent = [], list(self.manifest["retired"])
         for row in self.manifest["files"]:
             if self._counts(row, context):
                 files.append(self._entry(row, context))
-            elif not row.get("directory"):
+            elif not row.get("directory") and not row.get("keep"):
                 absent.append(row["path"])
         return RoleFiles(tuple(files), tuple(absent))
 
@@ -117,11 +118,12 @@ class Role:
         return bool(self._conditions[row["when"]](**context))
 
     def _entry(self, row: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
-        shown = ("path", "owner", "group", "mode", "directory", "secret")
+        shown = ("path", "owner", "group", "mode", "directory", "keep", "secret")
         entry = {key: row[key] for key in shown if key in row}
-        entry.setdefault("owner", "root")
+        if not row.get("keep"):
+            entry.setdefault("owner", "root")
         entry.setdefault("group", "root")
-        for key in ("path", "owner"):
+        for key in {"path", "owner"} & set(entry):
             entry[key] = self._texts[entry[key]].render(context)
         if "source" in row:
             entry["content"] = self._sources[row["source"]]

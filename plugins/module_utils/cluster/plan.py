@@ -66,6 +66,7 @@ def make(request: Request) -> Result:
         for each in found:
             _merge(request, hosts[each["name"]], role, each)
     for name, entry in hosts.items():
+        _refuse_exposed(request.hosts[name], entry, refused)
         _open_firewall(request, request.hosts[name], entry)
     _refuse_shared_vips(request, refused)
     _refuse_report(request, refused)
@@ -327,6 +328,14 @@ def _held(host: HostView) -> int:
 
 
 # --- what concerns no single cluster --------------------------------------------------------------
+
+
+def _refuse_exposed(host: HostView, entry: Mapping[str, Any], refused: Refusals) -> None:
+    """Refuse paths on which another user could lead root to another file."""
+    files = host.state.get("files") or {}
+    found = dict.fromkeys((files.get(path) or {}).get("exposed") for path in entry["paths"])
+    for sentence in filter(None, found):
+        refused.add(host.name, f"{host.name}: {sentence}")
 
 
 def _refuse_report(request: Request, refused: Refusals) -> None:

@@ -26,12 +26,19 @@ _STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a named pipe in the place of a file would block the reader.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# Groups that distributions let write to folders of root: Debian's to /usr/local (policy, 9.1.2),
+# Ubuntu's to /var/log.
+_TRUSTED_GROUPS = ("staff", "syslog")
 # As many as the kernel follows (path_resolution(7)).
 _MOST_LINKS = 40
 
 
 class FileError(Exception):
     """A path that cannot be used; the text is a sentence that names it."""
+
+
+class ExposedError(FileError):
+    """A path on which a user other than root can put another file in the place of root's."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +149,16 @@ class Place:
         with self._sentences("cannot be made a directory"):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self.name, 0o700, dir_fd=self._folder)
-            descriptor = os.open(self.name, _LIST, dir_fd=self._folder)
-            try:
-                os.fchown(descriptor, attributes.uid, attributes.gid)
-                os.fchmod(descriptor, attributes.mode)
-            finally:
+            _change(os.open(self.name, _LIST, dir_fd=self._folder), attributes)
+
+    def change(self, attributes: Attributes) -> None:
+        """Give the file that is there other attributes, and leave its content."""
+        with self._sentences("cannot be changed"):
+            descriptor = os.open(self.name, _READ, dir_fd=self._folder)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
+                raise FileError(f"{self.path} is not a file")
+            _change(descriptor, attributes)
 
     def remove(self) -> None:
         """Remove a file, a link or an empty directory."""
@@ -186,6 +197,15 @@ class Place:
 
     def _move_here(self, new: str) -> None:
         os.rename(new, self.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+
+def _change(descriptor: int, attributes: Attributes) -> None:
+    """Set the attributes of what is open, and close it."""
+    try:
+        os.fchown(descriptor, attributes.uid, attributes.gid)
+        os.fchmod(descriptor, attributes.mode)
+    finally:
+        os.close(descriptor)
 
 
 def owner_name(uid: int) -> str:
@@ -267,6 +287,18 @@ def program_problem(path: str) -> str:
     return "" if stat.S_ISREG(mode) and mode & 0o111 else "is not an executable file"
 
 
+def exposed(path: str) -> str:
+    """By whom root could be led to another file at a path, a sentence; empty where by nobody."""
+    try:
+        os.close(_open_folder(os.path.dirname(path)))
+    except ExposedError as error:
+        return str(error)
+    except (FileError, OSError):
+        # There is no such folder, or none that this user may look at.
+        return ""
+    return ""
+
+
 def folder_exists(path: str) -> bool:
     """Whether the folder that a path is in is there."""
     return os.path.isdir(os.path.dirname(path.rstrip("/")))
@@ -313,7 +345,7 @@ def _open_child(path: str, here: int, name: str, foreign: bool) -> int:
     problem = _folder_problem(name, found)
     if problem and not (foreign and stat.S_ISDIR(found.st_mode)):
         os.close(child)
-        raise FileError(f"the folder {path} cannot be used: {problem}")
+        raise ExposedError(f"the folder {path} cannot be used: {problem}")
     return child
 
 
@@ -327,6 +359,12 @@ def _folder_problem(name: str, found: os.stat_result) -> str:
         return ""
     if not stat.S_ISDIR(found.st_mode):
         return f"{name} is not a folder"
-    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+    if found.st_mode & stat.S_ISVTX:
+        return ""
+    if found.st_mode & stat.S_IWOTH:
         return f"every user can write to {name}; take that right away"
+    if found.st_mode & stat.S_IWGRP and found.st_gid not in (0, os.getegid()):
+        group = group_name(found.st_gid)
+        if group not in _TRUSTED_GROUPS:
+            return f"the group {group} can write to {name}; take that right away"
     return ""

@@ -226,6 +226,49 @@ def test_a_folder_that_another_user_can_exchange_is_refused(tmp_path: Path, how:
 
 
 @needs_root
+@pytest.mark.parametrize(("group", "trusted"), [(1234, False), (0, True)])
+def test_a_folder_that_a_group_can_write_to_is_refused(
+    tmp_path: Path, group: int, trusted: bool
+) -> None:
+    os.chown(tmp_path, 0, group)
+    tmp_path.chmod(0o2775)
+    result = run(entry(tmp_path / "f"))
+    assert bool(result.get("changed")) is trusted
+    if not trusted:
+        assert "the group 1234 can write to" in result["msg"]
+
+
+@needs_root
+def test_a_file_to_keep_gets_a_mode_and_a_group_alone(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("of the operator")
+    os.chown(path, 1234, 0)
+    wanted = {"path": str(path), "keep": True, "mode": "0640", "group": "1235"}
+    assert run(wanted, _ansible_check_mode=True)["changed_paths"] == [str(path)]
+    assert path.stat().st_gid == 0
+    assert run(wanted)["changed_paths"] == [str(path)]
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1234, 1235, 0o640)
+    assert path.read_text() == "of the operator"
+    assert run(wanted)["changed"] is False
+
+
+@pytest.mark.parametrize("how", ["link", "absent", "directory"])
+def test_what_is_no_file_is_not_kept(tmp_path: Path, how: str) -> None:
+    path, other = tmp_path / "f", tmp_path / "other"
+    other.write_text("x")
+    other.chmod(0o600)
+    if how == "link":
+        path.symlink_to(other)
+    elif how == "directory":
+        path.mkdir()
+    group = str(os.getegid())
+    result = run({"path": str(path), "keep": True, "mode": "0644", "group": group})
+    assert f"{path} is not a file" in result["msg"]
+    assert stat.S_IMODE(other.stat().st_mode) == 0o600
+
+
+@needs_root
 def test_what_another_user_could_remove_is_removed(tmp_path: Path) -> None:
     foreign, secret = tmp_path / "foreign", tmp_path / "secret"
     foreign.mkdir()

@@ -224,6 +224,33 @@ def test_what_all_must_change_at_once_waits_for_all() -> None:
     assert said.startswith("lb2: this change has to be made on all load balancers at once")
 
 
+def test_a_path_on_which_another_user_can_mislead_root_is_refused() -> None:
+    hosts = installed(pair(), planned(pair()))
+    why = "the folder /etc/haproxy cannot be used: haproxy belongs to the user with the id 7"
+    files = {**hosts[0].state["files"]}
+    files[HAPROXY_CFG] = {**files[HAPROXY_CFG], "exposed": why}
+    (said,) = refused([replace(hosts[0], state={**hosts[0].state, "files": files}), *hosts[1:]])
+    assert said == f"lb1: {why}"
+
+
+def test_credentials_of_the_operator_get_a_group_and_a_mode_alone() -> None:
+    path = "/etc/mycat/health.json"
+    hosts = [*pair()[:3], mycat(22, mycat_status_credentials_file=path)]
+    given = {"kind": "file", "mode": "0600", "owner": "dba", "group": "dba", "sha256": "1"}
+    hosts[3] = replace(hosts[3], state={"files": {path: given}})
+    plan = planned(hosts).hosts["mycat2"]
+    (row,) = [row for row in plan["mycat_status"]["files"] if row["path"] == path]
+    assert row == {"path": path, "keep": True, "group": "mycat_status", "mode": "0640"}
+    assert path in plan["changes"]
+    assert not [text for text in plan["mycat_status"]["absent"] if "credentials_file" in text]
+    files = {**hosts[3].state["files"], path: {**given, "group": "mycat_status", "mode": "0640"}}
+    hosts[3] = replace(hosts[3], state={"files": files})
+    assert path not in planned(hosts).hosts["mycat2"]["changes"]
+    without = planned(pair()).hosts["mycat2"]["mycat_status"]
+    assert not [row for row in without["files"] if row.get("keep")]
+    assert not [text for text in without["absent"] if "{{" in text]
+
+
 def test_an_address_that_nothing_tells_is_asked_for() -> None:
     hosts = pair()
     lost = replace(unreached(hosts[3]), connection="mycat2.example.com")

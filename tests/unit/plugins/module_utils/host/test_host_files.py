@@ -99,3 +99,14 @@ def test_programs(tmp_path: Path) -> None:
     path.chmod(0o755)
     assert files.program_problem(str(path)) == ""
     assert files.program_problem(str(tmp_path)) == "is not an executable file"
+
+
+@needs_root
+def test_by_whom_root_could_be_led_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert files.exposed(str(folder / "f")) == ""
+    assert files.exposed(str(tmp_path / "none/f")) == ""
+    os.chown(folder, 1234, 0)
+    assert "folder belongs to the user with the id 1234" in files.exposed(str(folder / "f"))
+    assert "1234" in files.exposed(str(folder / "not/yet/f"))
