@@ -17,7 +17,10 @@ from typing import Any, Callable, Iterable, Mapping, Sequence, TypeVar
 _Kind = TypeVar("_Kind", bound=Enum)
 
 # What keepalived.conf could take for something else: blanks, braces, quotes, comments, variables.
-_WORD = re.compile(r"""[^\s{}"'#!$@~\\\0]{1,255}""")
+_WORD = re.compile(r"""[^\s{}"'#!$@~\\\x00-\x1f\x7f]{1,255}""")
+#: Signs that no line of a configuration has: terminals that show a diff would obey some of them.
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}[$]?")
 LONGEST = 1_000_000
 MOST_ITEMS = 1000
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){1,3}")
@@ -141,9 +144,16 @@ def word(where: str, value: object) -> str:
     return value
 
 
+def user(where: str, value: object) -> str:
+    """The name of a user, which stands in configurations of systemd and keepalived."""
+    if not isinstance(value, str) or not _USER.fullmatch(value):
+        raise wrong(where, value, "a user's name like keepalived_script")
+    return value
+
+
 def text(where: str, value: object) -> str:
     """One line without double quotes, such as a command."""
-    if not isinstance(value, str) or re.search(r'["\n\r\0]|\$\{', value):
+    if not isinstance(value, str) or CONTROL.search(value) or re.search(r'"|\$\{', value):
         raise wrong(where, value, "one line without double quotes")
     return value
 

@@ -16,7 +16,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..readers import RefusalError, SettingError
 from . import changes, mycat_loss, ports
-from .hosts import HostView, all_virtual_addresses, own_addresses
+from .hosts import HostView, all_virtual_addresses, known_addresses, own_addresses
 from .managed import CREDENTIALS, DRAIN_FILE, SOCKET_UNIT, XINETD_SERVICE
 from .request import Refusals, Request
 
@@ -116,7 +116,7 @@ def _load_balancer_addresses(request: Request, mycat: HostView, refused: Refusal
     for host in asking:
         found.update(all_virtual_addresses(host))
         try:
-            found.update(own_addresses(host))
+            found.update(own_addresses(host, known_addresses(mycat)))
         except SettingError as error:
             refused.add(
                 mycat.name,
@@ -215,6 +215,13 @@ def _problems(host: HostView) -> Iterator[SettingError]:
             "mycat_status_allow",
             "nobody may ask this endpoint; list the load balancers' addresses, or leave it out",
         )
+    for network in settings.get("mycat_status_allow") or ():
+        if str(network).endswith("/0"):
+            yield SettingError(
+                "mycat_status_allow",
+                f"{network} lets every host ask; write the load balancers' addresses or networks, "
+                "or leave it out",
+            )
     if elsewhere and (user or password):
         yield SettingError(
             "mycat_status_credentials_file",

@@ -12,10 +12,14 @@ from typing import Any, Mapping, Sequence
 
 from ..keepalived.claims import carried
 from ..keepalived.settings import FURTHER
-from ..network.addresses import canonical, is_address, respelled
+from ..network.addresses import canonical, interface_addresses, is_address, respelled
 from ..readers import SettingError
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
+#: Of a host, in the DNS.
+LONGEST_NAME = 253
+# Behind these an engine of containers or virtual machines has networks of its own.
+_ENGINE_BRIDGE = re.compile(r"(docker|podman|cni|virbr|lxcbr|lxdbr)\d+|br-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def address_of(host: HostView) -> str:
     """The address by which others reach a host. Raises SettingError where nothing tells it."""
     given = host.common.get("mycat_ha_address")
     if given:
-        if not _NAME.fullmatch(given):
+        if not _NAME.fullmatch(given) or len(given) > LONGEST_NAME:
             raise SettingError(
                 "mycat_ha_address",
                 f"is {given!r} for {host.name}; write an IP address or a host name",
@@ -104,19 +108,31 @@ def address_of(host: HostView) -> str:
     )
 
 
-def own_addresses(host: HostView) -> list[str]:
-    """All addresses of its own that a host may send from, without link-local ones."""
-    known = [
+def own_addresses(host: HostView, reached: Sequence[str] = ()) -> list[str]:
+    """All addresses of its own that a host may send from to those that are ``reached``: without
+    link-local ones, and those of container engines whose networks have none of them."""
+    aside = {
+        str(own.ip)
+        for name, owns in (interface_addresses(host.facts) if "interfaces" in host.facts else ())
+        for own in owns
+        if _ENGINE_BRIDGE.fullmatch(name)
+        and not any(ipaddress.ip_address(other) in own.network for other in reached)
+    }
+    usable = [
+        address
+        for address in known_addresses(host)
+        if not _on_one_link(address) and address not in {*host.virtual_addresses, *aside}
+    ]
+    return usable or [address_of(host)]
+
+
+def known_addresses(host: HostView) -> list[str]:
+    """All addresses that the facts of a host tell."""
+    return [
         _of_facts(host, address)
         for family in ("ipv4", "ipv6")
         for address in host.facts.get(f"all_{family}_addresses") or ()
     ]
-    usable = [
-        address
-        for address in known
-        if not _on_one_link(address) and address not in host.virtual_addresses
-    ]
-    return usable or [address_of(host)]
 
 
 def _on_one_link(address: str) -> bool:

@@ -20,7 +20,7 @@ from ..keepalived.change import (
     with_known_secrets,
 )
 from ..keepalived.claims import Claim
-from ..network.addresses import canonical
+from ..network.addresses import canonical, is_address
 from ..readers import RefusalError
 from . import changes, former, placement
 from .hosts import HostView, all_virtual_addresses, answering_port
@@ -81,6 +81,7 @@ def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
         return None
     _refuse_left_out_vips(cluster)
     for host in cluster.load_balancers:
+        _refuse_no_address(cluster, host)
         _refuse_two_answers(cluster, host)
     try:
         plan = _plan(cluster, taken)
@@ -235,6 +236,18 @@ def _refuse_two_answers(cluster: Cluster, host: HostView) -> None:
                     f"{option}: is {value}, and haproxy_alive_bind is {said}; write it in "
                     "haproxy_alive_bind alone, which counts for both",
                 )
+
+
+def _refuse_no_address(cluster: Cluster, host: HostView) -> None:
+    """Refuse what is no address: keepalived's scripts, which root runs, ask there."""
+    asked = _settings(host)["keepalived_haproxy_alive_address"]
+    option = "keepalived_haproxy_alive_address"
+    if not is_address(asked) and asked != "localhost":
+        cluster.refused.add(
+            host.name,
+            f"{option if option in host.given else 'haproxy_alive_bind'}: {asked!r} is no address; "
+            "write one of the host itself like 127.0.0.1",
+        )
 
 
 def _settings(host: HostView) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
+from ..haproxy.settings import is_local
 from . import changes, endpoint, firewall, haproxy, keepalived, waves
 from .hosts import HostView, answering_port, vips_of
 from .managed import ACCOUNTS, MAIN_FILES
@@ -191,6 +192,7 @@ def _run(
                     *request.notes,
                     *(note for one in planned for note in _notes(one)),
                     *_notes_on_ports(request, hosts),
+                    *_notes_on_statistics(request),
                     *_notes_on_firewalls(hosts),
                 )
             )
@@ -244,6 +246,23 @@ def _notes_on_ports(request: Request, hosts: Mapping[str, Mapping[str, Any]]) ->
                 f"{name}: its health endpoint answers at {former} besides {port} until no load "
                 f"balancer asks {former} any more"
             )
+
+
+def _notes_on_statistics(request: Request) -> Iterator[str]:
+    """The password of the statistics page, where it travels readably."""
+    open_at = {
+        bind: None
+        for host in request.hosts.values()
+        for settings in [host.settings.get("haproxy", {})]
+        if settings.get("haproxy_stats_password") and not settings["haproxy_stats_certificate"]
+        for bind in filter(None, map(str.strip, settings["haproxy_stats_bind"].split(",")))
+        if not is_local(bind)
+    }
+    if open_at:
+        yield (
+            f"haproxy_stats_password: travels readably to {', '.join(open_at)}; set "
+            "haproxy_stats_certificate, or write 127.0.0.1 in haproxy_stats_bind"
+        )
 
 
 def _notes_on_firewalls(hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

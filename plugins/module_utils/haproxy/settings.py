@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from ..network.addresses import canonical, is_address
-from ..readers import SettingError, collected
+from ..readers import CONTROL, SettingError, collected
 from .check_times import seconds
 from .client_limit import OPTION, limited
 from .versions import knows_keepalive_times
@@ -122,8 +122,8 @@ def _lines(where: str, value: object) -> list[str]:
     if not isinstance(given, list) or not all(isinstance(line, str) for line in given):
         raise _refuse(where, value, "no list of lines")
     for index, line in enumerate(given):
-        if "\n" in line or "\r" in line:
-            raise _refuse(f"{where}[{index}]", line, "several lines; write one list entry each")
+        if CONTROL.search(line):
+            raise _refuse(f"{where}[{index}]", line, "several lines; write one in each entry")
         if _HTTP_IN_HTTPCHK.match(line):
             raise SettingError(f"{where}[{index}]", NO_HTTP_IN_HTTPCHK)
     return [line.strip() for line in given if line.strip()]
@@ -131,7 +131,7 @@ def _lines(where: str, value: object) -> list[str]:
 
 def _raw(where: str, value: object) -> str:
     """Raw words at the end of a line."""
-    if not isinstance(value, str) or "\n" in value or "\r" in value:
+    if not isinstance(value, str) or CONTROL.search(value):
         raise _refuse(where, value, "not the rest of a line; write words without a newline")
     return value.strip()
 

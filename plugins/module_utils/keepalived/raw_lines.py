@@ -9,7 +9,7 @@ import difflib
 import re
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from ..readers import SettingError, wrong
+from ..readers import CONTROL, SettingError, wrong
 from .keywords import KEYWORDS, SECRETS
 from .lines import ConfError
 from .tree import Statement, parse_tree
@@ -22,7 +22,7 @@ def judge_raw_lines(where: str, lines: Sequence[str], block: str) -> None:
     """Refuses lines that would close the block they stand in (empty: none), that no version knows
     there, or that hold a password."""
     for index, line in enumerate(lines):
-        if "\0" in line or "\n" in line:
+        if CONTROL.search(line):
             raise wrong(f"{where}[{index}]", line, "one line in each item of the list")
     known = frozenset(KEYWORDS[block]) if block else _TOP
     try:

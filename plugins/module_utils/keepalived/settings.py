@@ -365,8 +365,11 @@ def _judge_hooks(settings: Settings) -> None:
         raise SettingError(
             "keepalived_notify_fifo", "is missing for keepalived_notify_fifo_script; name the FIFO"
         )
+    log = settings.get("keepalived_log")
+    if log and not re.fullmatch(r"/[\w./-]+", log, re.ASCII):
+        raise readers.wrong("keepalived_log", log, "a whole path like /var/log/haproxy_check.log")
     if settings["keepalived_notify_user"]:
-        readers.word("keepalived_notify_user", settings["keepalived_notify_user"])
+        readers.user("keepalived_notify_user", settings["keepalived_notify_user"])
 
 
 def programs(settings: Settings) -> Iterator[dict[str, str]]:
@@ -627,7 +630,7 @@ def _checks(settings: Settings, systemd: bool) -> list[dict[str, Any]]:
             raise SettingError(f"{where}.name", f"{check['name']} is the role's own; write another")
         _judge_command(f"{where}.script", check["script"])
         if check.get("user"):
-            readers.word(f"{where}.user", check["user"])
+            readers.user(f"{where}.user", check["user"])
         asked = {key: check[key] for key in ("name", "effect", "budget") if check.get(key)}
         if check.get("weight") is not None:
             asked["weight"] = str(check["weight"])
