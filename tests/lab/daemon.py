@@ -55,12 +55,6 @@ def ready(host: Host) -> bool:
     )
 
 
-def hears_goodbye(host: Host, since: float) -> bool:
-    """Whether a holder that left told this host's keepalived since then (seconds since 1970), so
-    that it waited for no missing adverts."""
-    return "Backup received priority 0 advertisement" in host.journal("keepalived", since)
-
-
 class Keepalived:
     """keepalived with configurations of the caller's, as a unit of its own."""
 

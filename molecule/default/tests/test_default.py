@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from lab.daemon import hears_goodbye
 from lab.hosts import answering, await_, await_one_holder
 from lab.outage import measure
 from lab.watch import Watch
@@ -120,15 +119,14 @@ def test_hung_haproxy_moves_the_vip_within_the_budget(holder, standby, lbs, clie
 def test_stopped_keepalived_moves_the_vip_at_once(
     holder, standby, lbs, client, vip, assert_vip_stays
 ):
-    since = time.time()
     try:
         with Watch(lbs, vip) as watch:
             outage = measure(client, vip, lambda: holder.run("systemctl", "stop", "keepalived"))
             assert await_one_holder(lbs, vip) == standby
     finally:
         holder.run("systemctl", "start", "keepalived")
-    await_(lambda: hears_goodbye(standby, since), 5, "the standby is told")
-    assert outage.outage_s <= FAILOVER_BUDGET, outage
+    # It takes 0.03 s. Who is not told waits for missing adverts, 0.66 s at least.
+    assert outage.outage_s <= 0.6, outage
     watch.assert_one_holder(FAILOVER_BUDGET)
     assert_vip_stays(standby, MASTER_DOWN)
 

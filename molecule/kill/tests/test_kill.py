@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
-from lab.daemon import haproxy_unattended, hears_goodbye, ready
+from lab.daemon import haproxy_unattended, ready
 from lab.hosts import await_, holders
 from lab.outage import measure
 from lab.watch import Watch
@@ -67,7 +65,7 @@ def test_restarted_haproxy_restarts_keepalived(holder, standby, lbs, client, vip
 def test_stopped_keepalived_moves_the_vip_and_leaves_haproxy_alone(
     holder, standby, lbs, client, vip
 ):
-    before, since = started(holder, "haproxy"), time.time()
+    before = started(holder, "haproxy")
     try:
         outage = measure(
             client, vip, lambda: holder.run("systemctl", "stop", "keepalived"), seconds=3
@@ -77,8 +75,8 @@ def test_stopped_keepalived_moves_the_vip_and_leaves_haproxy_alone(
         assert holder.state_of("haproxy") == "active"
     finally:
         holder.run("systemctl", "start", "keepalived")
-    await_(lambda: hears_goodbye(standby, since), 5, "the standby is told")
-    assert outage.outage_s <= BUDGET, outage
+    # It takes 0.03 s. Who is not told waits for missing adverts, 0.66 s at least.
+    assert outage.outage_s <= 0.6, outage
 
 
 def test_keepalived_starts_haproxy_first(holder, lbs, vip):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse
-from lab.daemon import haproxy_unattended, hears_goodbye, instances, ready
+from lab.daemon import haproxy_unattended, instances, ready
 from lab.hosts import await_, await_one_holder, holders
 from lab.outage import measure
 from lab.playbook import run_playbook
@@ -67,7 +65,6 @@ def test_haproxy_that_systemd_starts_again_at_once_serves_again(holder, lbs, cli
 
 
 def test_stopped_keepalived_hands_the_vip_over_at_once(holder, standby, lbs, client, vip):
-    since = time.time()
     try:
         with Watch(lbs, vip) as watch:
             outage = measure(
@@ -76,8 +73,8 @@ def test_stopped_keepalived_hands_the_vip_over_at_once(holder, standby, lbs, cli
             assert holders(lbs, vip) == [standby]
     finally:
         holder.run("systemctl", "start", "keepalived")
-    await_(lambda: hears_goodbye(standby, since), 5, "the standby is told")
-    assert outage.outage_s <= 2.0, outage
+    # It takes 0.03 s. Who is not told waits for missing adverts, 0.66 s at least.
+    assert outage.outage_s <= 0.6, outage
     watch.assert_one_holder(gap=2.0)
 
 
