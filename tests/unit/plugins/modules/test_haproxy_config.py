@@ -283,6 +283,7 @@ def test_addresses(host: Host, line: str, options: dict[str, Any], refused: bool
     assert ("Cannot assign requested address" in result.get("msg", "")) is refused
 
 
+@pytest.mark.thorough
 def test_what_does_not_come_up_gives_way_to_the_former_file(host: Host) -> None:
     host.serves_with(former := "former\n    description none\n")
     result = host.run(NOWHERE, backup=True)
@@ -297,6 +298,7 @@ def test_what_does_not_come_up_gives_way_to_the_former_file(host: Host) -> None:
     assert not host.backups
 
 
+@pytest.mark.thorough
 def test_a_service_that_cannot_be_started_says_why(host: Host) -> None:
     (host.directory / "masked").touch()
     host.program("journalctl", "#!/bin/sh\n")
@@ -381,6 +383,7 @@ def listen() -> Iterator[Callable[[int], tuple[int, int]]]:
         yield start
 
 
+@pytest.mark.thorough
 def test_a_listener_that_the_main_process_keeps(
     host: Host, listen: Callable[[int], tuple[int, int]]
 ) -> None:

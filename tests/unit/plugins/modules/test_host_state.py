@@ -156,6 +156,7 @@ def test_who_is_not_root_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) ->
     assert host.run()["problems"][0].startswith("not root")
 
 
+@pytest.mark.thorough
 def test_those_who_do_not_answer_are_waited_for_side_by_side(host: Host) -> None:
     now, most = 0, 0
 

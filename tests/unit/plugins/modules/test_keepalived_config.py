@@ -218,6 +218,7 @@ def test_without_keepalived(host: Host) -> None:
     assert not host.dest.exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["sleep 60", "trap '' TERM; sleep 60 & wait; sleep 60"])
 def test_a_hanging_keepalived_is_ended(host: Host, how: str) -> None:
     host.keepalived(how)

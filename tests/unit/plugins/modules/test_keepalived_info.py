@@ -141,6 +141,7 @@ def test_running(host: Host) -> None:
     assert instance["authentication"] == {"auth_type": "PASS", "auth_pass": "********"}
 
 
+@pytest.mark.thorough
 def test_whether_the_file_is_in_force(host: Host) -> None:
     pid = host.start()
     host.tool("systemctl", f'#!/bin/sh\necho MainPID={pid}\ncat "$TMPDIR/changed"\n')
@@ -160,6 +161,7 @@ def test_whether_the_file_is_in_force(host: Host) -> None:
     assert host.run()["loaded"] is None
 
 
+@pytest.mark.thorough
 def test_tracked_files_that_nobody_watches(host: Host) -> None:
     host.start()
     assert not host.run().get("failed")
@@ -187,6 +189,7 @@ def test_a_process_that_watches_files(monkeypatch: pytest.MonkeyPatch) -> None:
     assert process.watches_files(os.getpid()) is None
 
 
+@pytest.mark.thorough
 def test_two_that_ask_at_once(host: Host) -> None:
     host.start()
     other = contextlib.ExitStack()
@@ -225,6 +228,7 @@ def test_a_dump_that_the_configuration_names_stays(host: Host) -> None:
     assert (goal / "keepalived.json").exists()
 
 
+@pytest.mark.thorough
 def test_a_daemon_that_does_not_answer(host: Host) -> None:
     (host.tmp / "keepalived.json").write_text("[]")
     (host.tmp / "goal").write_text(str(host.bin))

@@ -115,6 +115,7 @@ def test_a_keepalived_that_somebody_stopped_stays_so(
     assert call("watch") == []
 
 
+@pytest.mark.thorough
 def test_it_waits_for_all(folder: Path, call: Callable[[str], list[str]]) -> None:
     has(folder, ONE, TWO, VIP, VIP6)
     assert call("wait") == []

@@ -91,6 +91,7 @@ def test_parsing_agrees_however_the_bytes_are_cut(program):
             assert (whole.head, whole.metrics) == (part.head, part.metrics), (data, cut)
 
 
+@pytest.mark.thorough
 def test_no_server_makes_the_check_do_other_than_fail(program, tmp_path):
     """Whatever stands on MyCat's port: a verdict by the deadline, and never by an exception."""
     rng = random.Random(8)  # noqa: S311 - not a secret

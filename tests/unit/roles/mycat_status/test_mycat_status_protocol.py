@@ -153,6 +153,7 @@ def test_a_request_in_single_bytes(up):
         assert Answer(read_all(client)).code == 200
 
 
+@pytest.mark.thorough
 def test_clients_that_fall_silent_get_the_verdict_after_a_second(endpoint):
     beginnings = [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n"]
     started = time.monotonic()
@@ -287,6 +288,7 @@ def test_ipv6_clients(home, start, allow, code):
     assert (answer.code if answer.raw else None) == code
 
 
+@pytest.mark.thorough
 def test_a_flood_of_headers_is_cut_off(up):
     """The client that still sends is answered, then dropped: it holds nothing back."""
 
@@ -449,6 +451,7 @@ def test_no_log_line_carries_control_characters(program, home):
 # A configuration that changes or is wrong
 
 
+@pytest.mark.thorough
 def test_a_new_configuration_ends_the_process_for_a_new_one(home, start):
     endpoint = start(home.config())
     assert endpoint.probe().code == 200
@@ -459,6 +462,7 @@ def test_a_new_configuration_ends_the_process_for_a_new_one(home, start):
     assert endpoint.process.wait(20) == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("replaced", ["bin/mycat_status", "lib/mycat_status/checks.py"])
 def test_a_new_program_ends_the_process_for_a_new_one(home, start, tmp_path, replaced):
     folder = tmp_path / "usr"

@@ -256,6 +256,7 @@ def test_started_without_its_database_threads_hang_in_turn(program, started):
             one._receive()
 
 
+@pytest.mark.thorough
 def test_a_pause_of_the_whole_server(program, started):
     standin = started()
     with connect(program, standin.sql_port) as mysql:
@@ -269,6 +270,7 @@ def test_a_pause_of_the_whole_server(program, started):
         assert longest >= 0.5
 
 
+@pytest.mark.thorough
 def test_a_dead_acceptor_connects_and_never_greets(program, started):
     standin = started()
     with connect(program, standin.sql_port) as mysql:
@@ -282,6 +284,7 @@ def test_a_dead_acceptor_connects_and_never_greets(program, started):
     assert standin.mycat("status").returncode == 0
 
 
+@pytest.mark.thorough
 def test_stop_ends_the_sessions_first(program, started):
     standin = started(stop_seconds=[0.4, 0.2])
     with connect(program, standin.sql_port) as mysql:

@@ -43,6 +43,7 @@ def test_the_file_of_an_earlier_version_counts(tmp_path: Path) -> None:
     assert maintenance.state() == (True, False)
 
 
+@pytest.mark.thorough
 def test_who_is_at_it_is_seen_and_keeps_others_out(file: Path) -> None:
     file.write_text("0\n")
     with maintenance.alone():

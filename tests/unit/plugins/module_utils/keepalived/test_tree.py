@@ -225,6 +225,7 @@ def test_a_text_of_faults_is_given_up(text, line):
     assert time.process_time() - started < LATE
 
 
+@pytest.mark.thorough
 def test_unbroken_text_of_quotes_is_read_in_time():
     started = time.process_time()
     parse('a "' * (MAX_BYTES // 3), "lb1")

@@ -149,6 +149,7 @@ def test_every_fix_cures_alone_what_it_is_offered_for():
     assert len(tried) > 200
 
 
+@pytest.mark.thorough
 def test_something_is_offered_for_each():
     for whole in CLUSTERS[:40]:
         for item in validate(whole).findings:

@@ -503,6 +503,7 @@ ANYTHING = st.recursive(
 OPTIONS = st.sampled_from(["nodes", "vips", "mode", "preempt", "checks", "failover_budget"])
 
 
+@pytest.mark.thorough
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(OPTIONS | st.sampled_from(["vrrp_version", "keepalived_version"]), ANYTHING))
 def test_nothing_but_a_model_error_comes_of_nonsense(options: dict[str, Any]) -> None:
