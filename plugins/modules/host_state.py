@@ -426,14 +426,6 @@ def shown_units(names):
     return units.blocks(said.out)
 
 
-def host_addresses():
-    """Return the addresses of the kernel. Raises CommandError, AddressesError, LookupError."""
-    ip = find("ip")
-    if ip is None:
-        raise LookupError("this host has no program ip (package iproute2)")
-    return addresses.kernel_addresses(run([ip, "-json", "address"]).out)
-
-
 def program_version(program, argument, version):
     """Return the version that a program prints, None without such a program."""
     path = find(program)
@@ -529,7 +521,7 @@ def gather(params, login):
     }
     filtered = in_background(firewall.state)
     installed = in_background(lambda: packages_state(params["packages"]))
-    first_addresses = in_background(host_addresses)
+    first_addresses = in_background(addresses.host_addresses)
 
     result = {
         "files": files_state(params["paths"], problems),
@@ -550,7 +542,7 @@ def gather(params, login):
         name: units.state_of(units.properties_of(name, properties)) for name in names if properties
     }
     result["firewall"] = problems.part("firewall", filtered, {"kind": None, "rules": []})
-    known = addresses.Addresses(host_addresses, problems)
+    known = addresses.Addresses(addresses.host_addresses, problems)
     known.present = problems.part("addresses", first_addresses, frozenset())
     has_haproxy = result["versions"]["haproxy"] is not None
     result["haproxy"] = haproxy.state(params["haproxy_config"], has_haproxy, said, problems)

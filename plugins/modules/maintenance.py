@@ -112,14 +112,9 @@ WORDS = {
 }
 
 
-def present():
-    """Return the addresses of the kernel."""
-    return addresses.kernel_addresses(run([find("ip") or "ip", "-json", "address"]).out)
-
-
 def held(vips):
     """Return those of the virtual addresses that the host has."""
-    have = present()
+    have = addresses.host_addresses()
     return [vip for vip in vips if canonical(vip["address"]) in have]
 
 
@@ -233,7 +228,7 @@ def main():
         signal.signal(number, end)
     try:
         result = apply(module.params, module.check_mode)
-    except (NotMovedError, CommandError, addresses.AddressesError) as problem:
+    except (NotMovedError, CommandError, addresses.AddressesError, LookupError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(**result)
 

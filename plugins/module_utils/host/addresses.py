@@ -9,6 +9,7 @@ import ipaddress
 import json
 from typing import Callable
 
+from .commands import find, run
 from .problems import Problems
 
 
@@ -31,6 +32,14 @@ def kernel_addresses(text: str) -> frozenset[str]:
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise AddressesError(f"ip -json address says what it should not: {error}") from error
+
+
+def host_addresses() -> frozenset[str]:
+    """The addresses that answer on this host. Raises CommandError, AddressesError, LookupError."""
+    ip = find("ip")
+    if ip is None:
+        raise LookupError("this host has no program ip (package iproute2)")
+    return kernel_addresses(run([ip, "-json", "address"]).out)
 
 
 def in_order(addresses: frozenset[str]) -> list[str]:

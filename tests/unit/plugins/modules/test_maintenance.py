@@ -42,7 +42,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(file, "FILE", str(path))
     monkeypatch.setattr(file, "FORMER", str(tmp_path / "former"))
     found = Stage(path)
-    monkeypatch.setattr(maintenance, "present", found.present)
+    monkeypatch.setattr(maintenance.addresses, "host_addresses", found.present)
     monkeypatch.setattr(maintenance, "answers", lambda _vip: found.served)
     monkeypatch.setattr(maintenance, "sessions", lambda vips: set(found.open) if vips else set())
     return found
