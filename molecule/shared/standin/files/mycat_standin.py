@@ -216,10 +216,14 @@ class Server:
         await asyncio.sleep(settings.init_seconds)
         self.initialised = True
         self.reached = await self._reach()
+        last = time.monotonic() - settings.heartbeat_period
         while True:
-            if not self.heartbeat.checking:
-                self._start(self.heartbeat.beat(settings))
-            await asyncio.sleep(settings.heartbeat_period)
+            # A period that is changed counts at once.
+            if time.monotonic() >= last + settings.heartbeat_period:
+                last = time.monotonic()
+                if not self.heartbeat.checking:
+                    self._start(self.heartbeat.beat(settings))
+            await asyncio.sleep(0.02)
 
     def _start(self, coroutine):
         task = asyncio.ensure_future(coroutine)
