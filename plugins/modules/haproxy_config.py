@@ -20,7 +20,8 @@ description:
     answers nobody, kept a listener of a start that failed (HAProxy 2.2 does), and clients of the
     new configuration would reach that one. Starts HAProxy if it does not run.
   - Has systemd start HAProxy at boot.
-  - The diff shows what changes, with every password masked.
+  - The diff shows what changes, with every password masked, and with O(raw_lines) no word of a
+    person's lines that may be one.
 options:
   content:
     description:
@@ -29,6 +30,15 @@ options:
         of the text there, and knows by it which file HAProxy serves with.
     type: str
     required: true
+  raw_lines:
+    description:
+      - Those lines of O(content) that a person wrote. They are shown no further than to the first
+        word that may be a password, and so are the lines of the former file that O(content) does
+        not have, also in what HAProxy says of the configuration.
+      - Unless set, all lines are shown, and only what follows HAProxy's own keywords for passwords
+        is masked.
+    type: list
+    elements: str
   dest:
     description: Path of the configuration.
     type: path
@@ -126,6 +136,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.haproxy.config_text impor
     masked,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.host.files import exposed
+from ansible_collections.mycat.ha.plugins.module_utils.host.foreign_lines import ForeignLines
 from ansible_collections.mycat.ha.plugins.module_utils.host.processes import (
     listening,
     port_of,
@@ -158,6 +169,24 @@ def read(module, path):
 def without_digest(text):
     """Return a configuration without the digest, which changes with every other line."""
     return re.sub(r"^(\s*description) [0-9a-f]{16}$", r"\1 (digest of this file)", text, flags=re.M)
+
+
+def foreign_lines(module, content):
+    """Return what tells a person's lines from those of the role, None where all are shown."""
+    raw = module.raw_lines
+    return None if raw is None else ForeignLines(content, raw, masked)
+
+
+def hidden(module, content):
+    """Return the words of a configuration that HAProxy may quote and nobody may see."""
+    foreign = foreign_lines(module, content)
+    return foreign.hidden(content) if foreign else ()
+
+
+def shown(module, text, content, known=None):
+    """Return a configuration as a diff shows it; ``content`` is the new one."""
+    foreign = foreign_lines(module, content)
+    return without_digest(foreign.masked(text, known) if foreign else masked(text, known))
 
 
 def ports(addresses):
@@ -317,7 +346,8 @@ def test(module, haproxy, content, result):
         file.write(content)
     module.add_cleanup_file(path)
     code, out, err = module.run_command([haproxy, "-c", "-f", path])
-    result["complaints"] = complaints((out + "\n" + err).replace(path, dest), content)
+    said = (out + "\n" + err).replace(path, dest)
+    result["complaints"] = complaints(said, content, hidden(module, content))
     if not code:
         nofile = module.params["nofile"]
         found = too_few_files(nofile) if nofile else []
@@ -353,7 +383,8 @@ def serve(module, service, backup, digest, result):
         )
     if served:
         return
-    said = "; ".join(complaints(why(), read(module, dest))[-8:])
+    content = read(module, dest)
+    said = "; ".join(complaints(why(), content, hidden(module, content))[-8:])
     end = "the file is as it was before"
     if backup:
         module.atomic_move(backup, dest)
@@ -371,6 +402,7 @@ def main():
         argument_spec={
             # Holds passwords; the masked diff shows what matters.
             "content": {"type": "str", "required": True, "no_log": True},
+            "raw_lines": {"type": "list", "elements": "str", "no_log": True},
             "dest": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
             "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
             "nofile": {"type": "int", "default": 0},
@@ -384,6 +416,10 @@ def main():
         supports_check_mode=True,
     )
     text = module.params["content"]
+    # What is shown of them is this module's affair: as secrets Ansible would blot them out of other
+    # lines as well.
+    module.raw_lines = module.params.pop("raw_lines")
+    module.no_log_values.difference_update(module.raw_lines or ())
     if f"description {DIGEST}" not in text:
         module.fail_json(msg=f"content: has no line `description {DIGEST}` in its section `global`")
     # A link stays one.
@@ -394,8 +430,8 @@ def main():
     result = {"changed": before != content, "action": "none"}
     if module._diff:
         result["diff"] = {
-            "before": without_digest(masked(before or "")),
-            "after": without_digest(masked(content, before or "")),
+            "before": shown(module, before or "", content),
+            "after": shown(module, content, content, before or ""),
             "before_header": dest,
             "after_header": dest,
         }

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Iterator, Mapping
 
 from ..haproxy import settings as haproxy
+from ..haproxy.raw_lines import raw_lines
 from ..haproxy.versions import distributed_version
 from ..network.addresses import canonical, is_address
 from ..readers import RefusalError, SettingError, collected
@@ -42,6 +43,7 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
             host,
             {**context, "reserve": ports.of_unit(ports.reservation(listening))},
             text=text,
+            raw_lines=None if settings["haproxy_show_raw_lines"] else list(raw_lines(settings)),
             nofile=model["nofile"],
             nonlocal_bind=model["nonlocal_bind"],
             units=["haproxy.service"],

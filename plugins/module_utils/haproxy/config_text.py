@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 
-MASK = "********"
+from ..host.foreign_lines import MASK, without
+
 # What stands for the digest of a configuration in its own text.
 DIGEST = "@digest@"
 
@@ -18,6 +20,7 @@ _SECRET = re.compile(
     ( ^ [ \t]* stats [ \t]+ auth [ \t]+ ['"]? [^:\s'"]+ :        # user:password
     | ^ [ \t]* user [ \t] .*? password [ \t]+                    # of a userlist, plain or hashed
     | ^ [ \t]* (?: setenv | presetenv ) [ \t]+ \S+ [ \t]+
+    | \b agent-send [ \t]+
     | \b authorization [ \t:]+ (?= \S )                          # a header, sent or set
     ) ( .+ ) $
     """,
@@ -50,10 +53,11 @@ def masked(text: str, known: str | None = None) -> str:
     return _SECRET.sub(mask, text)
 
 
-def complaints(output: str, configuration: str) -> list[str]:
+def complaints(output: str, configuration: str, hidden: Collection[str] = ()) -> list[str]:
     """Return the lines of ``haproxy -c`` that an operator needs, without times and process ids.
 
-    HAProxy quotes words of the file; no secret of ``configuration`` is passed on.
+    HAProxy quotes words of the file; neither a secret of ``configuration`` nor one of the words
+    ``hidden`` is passed on.
     """
     secrets = [value.strip().strip("'\"") for _keyword, value in _SECRET.findall(configuration)]
     lines = []
@@ -63,7 +67,7 @@ def complaints(output: str, configuration: str) -> list[str]:
             continue
         for secret in filter(None, secrets):
             line = line.replace(secret, MASK)
-        lines.append(line)
+        lines.append(without(line, hidden))
     return lines
 
 

@@ -120,10 +120,10 @@ def _lines(where: str, value: object) -> list[str]:
     """Raw lines, one list entry each; a text of several lines is split."""
     given = value.splitlines() if isinstance(value, str) else value
     if not isinstance(given, list) or not all(isinstance(line, str) for line in given):
-        raise _refuse(where, value, "no list of lines")
+        raise SettingError(where, "is no list of lines")
     for index, line in enumerate(given):
         if CONTROL.search(line):
-            raise _refuse(f"{where}[{index}]", line, "several lines; write one in each entry")
+            raise SettingError(f"{where}[{index}]", "has several lines; write one in each entry")
         if _HTTP_IN_HTTPCHK.match(line):
             raise SettingError(f"{where}[{index}]", NO_HTTP_IN_HTTPCHK)
     return [line.strip() for line in given if line.strip()]
@@ -517,7 +517,7 @@ def _alive(value: object) -> list[str]:
 def _sections(text: object, mycats: set[tuple[str, int]]) -> None:
     """Judge raw sections; a MyCat must not be asked by mysql-check there, either."""
     if not isinstance(text, str):
-        raise _refuse("haproxy_extra", text, "no text; write sections as HAProxy reads them")
+        raise SettingError("haproxy_extra", "is no text; write sections as HAProxy reads them")
     for section in _PROXY.split(text):
         servers = _SERVER.findall(section)
         of_mycat = any((host.strip("[]"), int(port)) in mycats for host, port in servers)

@@ -422,3 +422,28 @@ def test_haproxy_starts_at_boot(host: Host) -> None:
     assert (result["changed"], result["action"]) == (True, "none")
     assert host.starts_at_boot
     assert not host.run()["changed"]
+
+
+RAW = "    setenv PIN s3cret\n    # its password is s3cret\n"
+
+
+def test_raw_lines_show_no_more_than_their_keyword(host: Host) -> None:
+    host.serves_with(GOOD.replace("10", "9") + RAW.replace("PIN", "OLD"))
+    raw_lines = RAW.splitlines()
+    (diff,) = [host.run(GOOD + RAW, raw_lines=raw_lines, _ansible_diff=True)["diff"]]
+    assert diff["before"].splitlines()[2:] == [
+        "    maxconn 9",
+        "    setenv ********",
+        "    # ********",
+    ]
+    assert diff["after"].splitlines()[2:] == [
+        "    maxconn 10",
+        "    setenv ******** (new)",
+        "    # ********",
+    ]
+
+
+def test_what_haproxy_says_of_a_raw_line_has_its_keyword_alone(host: Host) -> None:
+    raw = "    option bogus s3cret"
+    result = host.run(f"{GOOD}{raw}\n", raw_lines=[raw])
+    assert result["complaints"][0].endswith("unknown option '********'.")
