@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +14,18 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.holders import (
     problems as holding_problems,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.report import document
 from ansible_collections.mycat.ha.plugins.module_utils.report.cluster import mapping
 from ansible_collections.mycat.ha.plugins.module_utils.report.judge import (
     judge,
     new_problems,
     settled,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.report.page import page
 from ansible_collections.mycat.ha.plugins.module_utils.report.table import table
-from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import Inventory
+from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import COLLECTION, Inventory
 
+PAGE = COLLECTION / "roles/cluster/templates/report.html.j2"
 DONE = {"start": "started", "reload": "reloaded", "restart": "restarted"}
 OPTIONS = {
     "playbook": {"type": "str", "default": "site"},
@@ -156,25 +157,14 @@ def _seconds(value: Any) -> float:
         return time.time()
 
 
-def write_report(report: Mapping[str, Any], path: str) -> str:
-    """Write ``report`` as JSON, whole or not at all; return why not, "" on success."""
-    if not path.endswith(".json"):
-        return f"mycat_ha_report: {path} does not end in .json; write such as /tmp/report.json"
-    try:
-        folder = os.path.dirname(os.path.abspath(path))
-        with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8", delete=False) as file:
-            try:
-                json.dump(report, file, indent=2, ensure_ascii=False)
-                file.write("\n")
-                os.fchmod(file.fileno(), 0o644)
-                file.flush()
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-    except OSError as error:
-        return f"mycat_ha_report: {path} cannot be written: {error.strerror}"
-    return ""
+def write_report(report: Mapping[str, Any], path: str, failures: Sequence[str] = ()) -> str:
+    """Write ``report`` as the ending of ``path`` says; return why not, "" on success."""
+    wrong = document.refusal(path)
+    if wrong:
+        return wrong
+    if path.endswith(document.HTML):
+        return document.write(path, page(report, PAGE.read_text("utf-8"), failures=failures))
+    return document.write(path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 
 
 class ActionModule(ActionBase):
@@ -203,17 +193,18 @@ class ActionModule(ActionBase):
             **run,
         )
         worse = new_problems(former, report)
-        lines = [*(f"FAILED {text}" for text in facts.failures.values()), *table(report)]
-        refusal = write_report(report, options["report"]) if options["report"] else ""
-        if refusal:
-            return {**result, "failed": True, "msg": refusal}
+        failures = list(facts.failures.values())
+        if options["report"]:
+            refusal = write_report(report, options["report"], failures)
+            if refusal:
+                return {**result, "failed": True, "msg": refusal}
         return {
             **result,
             "changed": False,
-            "ok": report["ok"] and not facts.failures,
-            "failures": list(facts.failures.values()),
+            "ok": report["ok"] and not failures,
+            "failures": failures,
             "settled": settled(facts.states, facts.expected),
-            "lines": lines,
+            "lines": [*(f"FAILED {text}" for text in failures), *table(report)],
             "report": report,
             "broken": broken(facts, worse, options["wave"]),
             "wave_failed": wave_failed(facts, options["wave"]),

@@ -24,7 +24,8 @@ options:
     default: site
   report:
     description:
-      - Path on the controller for the report as JSON; it has to end in C(.json).
+      - Path on the controller for the report, as JSON or as a page for a browser. It has to end in
+        C(.json) or C(.html).
       - It is written in check mode, too.
     type: path
   changed:

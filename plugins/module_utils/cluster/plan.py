@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..haproxy.settings import is_local
+from ..report import document
 from . import changes, endpoint, firewall, haproxy, keepalived, waves
 from .hosts import HostView, answering_port, vips_of
 from .managed import ACCOUNTS, MAIN_FILES
@@ -361,11 +362,8 @@ def _refuse_report(request: Request, refused: Refusals) -> None:
     """Refuse a report that could not be written at the end."""
     for name, host in request.hosts.items():
         path = host.common.get("mycat_ha_report")
-        if path and not path.endswith(".json"):
-            refused.add(
-                name,
-                f"mycat_ha_report: {path} does not end in .json; write such as report.json",
-            )
+        if path and document.refusal(path):
+            refused.add(name, document.refusal(path))
 
 
 def _refuse_shared_vips(request: Request, refused: Refusals) -> None:

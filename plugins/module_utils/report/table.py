@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .cluster import TAKES_SESSIONS
-from .problems import SEVERITIES
+from .problems import DEGRADED, SEVERITIES, WARNING
 
 # With a few VIPs above them they fit on a screen of 24 lines.
 _MOST_PROBLEMS = 16
@@ -25,7 +25,7 @@ def table(report: Mapping[str, Any]) -> list[str]:
     """One line for each VIP, then one for each problem, the worst first."""
     clusters: Mapping[str, Any] = report["clusters"]
     prefixes = {name: f"{name}: " if len(clusters) > 1 else "" for name in clusters}
-    end = _moment(report["started"]) + report["seconds"]
+    end = moment(report["started"]) + report["seconds"]
     lines = [
         prefixes[name] + " | ".join(_about_vip(address, vip, cluster, end, report["check_mode"]))
         for name, cluster in clusters.items()
@@ -54,13 +54,14 @@ def _last_moves(moves: Sequence[Mapping[str, Any]]) -> list[str]:
     """The last moves, the newest first."""
     newest = sorted(moves, key=lambda move: str(move["time"]), reverse=True)[:_MOST_MOVES]
     return [
-        f"moved {_clock(move['time'])} {move['vip']} {move['from'] or 'nobody'} -> {move['to']}: "
+        f"moved {clock(move['time'])} {move['vip']} {move['from'] or 'nobody'} -> {move['to']}: "
         f"{move['cause']}"
         for move in newest
     ]
 
 
-def _clock(iso: str) -> str:
+def clock(iso: str) -> str:
+    """A time of a report for people."""
     return f"{iso[:10]} {iso[11:19]}" if iso else "at a time that nobody knows"
 
 
@@ -69,7 +70,7 @@ def _about_vip(
 ) -> Iterator[str]:
     holders = " and ".join(vip["holders"] or vip["strangers"]) or "nobody"
     silent = "" if vip["serves"] else ", DOES NOT SERVE"
-    yield f"VIP {address} on {holders}{_age(vip['since'], end)}{silent}"
+    yield f"VIP {address} on {holders}{age(vip['since'], end)}{silent}"
     yield f"standby {', '.join(vip['standby']) or 'none'}"
     yield f"MyCats {_up(cluster)}/{len(cluster['mycats'])}"
     if cluster["changed"] is not None:
@@ -96,30 +97,35 @@ def _planned(changed: Mapping[str, list[str]]) -> str:
 
 
 def _about_problem(problem: Mapping[str, Any], cluster: Mapping[str, Any]) -> str:
-    # Missing redundancy that is allowed (mycat_ha_allow_degraded) is shown as a warning.
-    allowed = problem["severity"] == "degraded" and cluster["ok"]
-    severity = "WARNING" if allowed else problem["severity"].upper()
-    where = f"{severity} {problem['host']}".rstrip()
+    where = f"{shown_severity(problem, cluster).upper()} {problem['host']}".rstrip()
     return f"{where}: {problem['what'].rstrip('.')}. {problem['fix']}"
 
 
-def _age(since: str | None, end: float) -> str:
+def shown_severity(problem: Mapping[str, Any], cluster: Mapping[str, Any]) -> str:
+    """The severity, but a warning for missing redundancy that mycat_ha_allow_degraded allows."""
+    allowed = problem["severity"] == DEGRADED and cluster["ok"]
+    return WARNING if allowed else str(problem["severity"])
+
+
+def age(since: str | None, end: float) -> str:
+    """Since when something is so, and for how long at ``end`` (s since 1970); "" for None."""
     if since is None:
         return ""
     try:
-        moment = _moment(since)
+        began = moment(since)
     except ValueError:
         return f" since {since}"
     # The host's clock may be ahead of the controller's.
-    seconds = max(0, int(end - moment))
+    seconds = max(0, int(end - began))
     size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
-    clock = datetime.fromtimestamp(moment, timezone.utc)
-    shown = clock.strftime("%H:%M" if seconds < 86400 else "%Y-%m-%d %H:%M")
+    then = datetime.fromtimestamp(began, timezone.utc)
+    shown = then.strftime("%H:%M" if seconds < 86400 else "%Y-%m-%d %H:%M")
     return f" since {shown} ({seconds // size} {unit})"
 
 
-def _moment(iso: str) -> float:
+def moment(iso: str) -> float:
+    """A time of a report in seconds since 1970. Raises ValueError."""
     # Before Python 3.11 a fraction of a second needs three or six digits.
     whole = re.sub(r"\.(\d+)", lambda found: f".{found[1][:6]:0<6}", iso.replace("Z", "+00:00"))
-    moment = datetime.fromisoformat(whole)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    found = datetime.fromisoformat(whole)
+    return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()

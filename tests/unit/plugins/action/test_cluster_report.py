@@ -23,6 +23,7 @@ from ansible_collections.mycat.ha.plugins.action.cluster_report import (
     wave_failed,
     write_report,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.report.judge import judge
 from ansible_collections.mycat.ha.plugins.modules import cluster_report
 
 VIP = "192.0.2.100"
@@ -192,10 +193,19 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_a_page_is_written_where_the_name_ends_in_html(tmp_path: Path) -> None:
+    report = judge(EXPECTED, {"lb1": state("MASTER", VIP)}, playbook="site", started=0, seconds=1)
+    path = tmp_path / "report.html"
+    assert write_report(report, str(path), ["lb1: no <space> left"]) == ""
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert "lb1: no &lt;space&gt; left" in text
+
+
 def test_another_ending_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "report.txt"
     assert write_report({}, str(path)) == (
-        f"mycat_ha_report: {path} does not end in .json; write such as /tmp/report.json"
+        f"mycat_ha_report: {path} ends in neither .json nor .html; write such as /tmp/report.html"
     )
     assert not path.exists()
 
@@ -300,4 +310,6 @@ def test_what_failed_stands_first(run: dict[str, Any]) -> None:
 def test_a_wrong_ending_is_refused(run: dict[str, Any]) -> None:
     said = run["ending"]["msg"]
     assert said.startswith("mycat_ha_report: ")
-    assert said.endswith("report.txt does not end in .json; write such as /tmp/report.json")
+    assert said.endswith(
+        "report.txt ends in neither .json nor .html; write such as /tmp/report.html"
+    )

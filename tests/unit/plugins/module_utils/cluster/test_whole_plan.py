@@ -291,8 +291,8 @@ def test_an_address_that_nothing_tells_is_asked_for() -> None:
             id="the VIP is a MyCat's",
         ),
         pytest.param(
-            pair(mycat_ha_report="report.html"),
-            "mycat_ha_report: report.html does not end in .json",
+            pair(mycat_ha_report="report.txt"),
+            "mycat_ha_report: report.txt ends in neither .json nor .html",
             id="the report's ending",
         ),
         pytest.param(
