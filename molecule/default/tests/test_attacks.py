@@ -259,3 +259,39 @@ def test_a_client_that_takes_all_places_leaves_some_to_others(limited, client, m
         client.run("systemctl", "reset-failed", GREEDY, check=False)
         client.run("rm", "-f", "/run/greeted")
     await_(lambda: client.query(vip, "select 1").returncode == 0, LATE, "its places are free")
+
+
+# By `systemd-analyze security`, of 10 at most; 9.6 is a unit that gives nothing up.
+EXPOSURE = {"haproxy": 4.0, "keepalived": 4.5, "mycat_ha_addresses": 2.5}
+
+
+def rights(host, program):
+    """What each process of this name may do: [{field of /proc/PID/status: value}]."""
+    pids = host.run("pgrep", "-x", program).stdout.split()
+    texts = [host.run("cat", f"/proc/{pid}/status").stdout for pid in pids]
+    return [dict(line.split(":\t", 1) for line in text.splitlines()) for text in texts]
+
+
+@pytest.mark.parametrize("unit", EXPOSURE)
+def test_a_unit_gives_up_what_it_does_not_need(lbs, unit):
+    for lb in lbs:
+        said = lb.run("systemd-analyze", "security", "--no-pager", unit).stdout.splitlines()[-1]
+        assert float(said.split(":", 1)[1].split()[0]) <= EXPOSURE[unit], said
+
+
+def test_daemons_gain_no_rights(lbs):
+    for lb in lbs:
+        found = [*rights(lb, "haproxy"), *rights(lb, "keepalived")]
+        assert len(found) >= 4
+        assert {process["NoNewPrivs"] for process in found} == {"1"}
+
+
+def test_the_endpoint_has_no_rights(mycats):
+    for mycat in mycats:
+        found = rights(mycat, "mycat_status")
+        assert found
+        for process in found:
+            assert process["NoNewPrivs"] == "1"
+            assert not process["Groups"].strip()
+            for held in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+                assert int(process[held], 16) == 0, held

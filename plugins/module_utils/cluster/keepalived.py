@@ -20,6 +20,7 @@ from ..keepalived.change import (
     with_known_secrets,
 )
 from ..keepalived.claims import Claim
+from ..keepalived.raw_lines import raw_lines
 from ..network.addresses import canonical, is_address
 from ..readers import RefusalError
 from . import changes, former, placement
@@ -421,7 +422,8 @@ def _context(
 ) -> dict[str, Any]:
     """What the templates of the scripts and units get."""
     mode, log = settings["keepalived_failover_mode"], settings["keepalived_log"]
-    links = plan.hosts[host.name].links
+    mine = plan.hosts[host.name]
+    links = mine.links
     return {
         "mode": mode,
         "run_folder": RUN_FOLDER,
@@ -440,6 +442,8 @@ def _context(
         "checks": list(_told_checks(settings)),
         "interfaces": list(dict.fromkeys(filter(None, (link["interface"] for link in links)))),
         "vips": list(plan.addresses),
+        # What an operator's programs and raw lines need, nobody knows.
+        "confined": not mine.programs and not list(raw_lines(settings)),
         "own_addresses": list(dict.fromkeys(link["address"] for link in links)),
     }
 
