@@ -22,6 +22,7 @@ import signal
 import struct
 import sys
 import time
+import xml.etree.ElementTree as ET
 
 from standin_protocol import (
     AUTOCOMMIT,
@@ -106,6 +107,24 @@ WITH_TABLE = re.compile(r"(insert|update|delete|replace|show (full )?tables|.* f
 SALT = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
+def configuration_problem(home):
+    """What MyCat says of a schema.xml that it cannot use, nothing of one that it can."""
+    path = os.path.join(home, "conf/schema.xml")
+    if not os.path.exists(path):
+        return ""
+    try:
+        schema = ET.parse(path).getroot()  # noqa: S314 - the operator's own
+    except ET.ParseError as error:
+        return f"org.xml.sax.SAXParseException; {error}"
+    hosts = {host.get("name") for host in schema.iter("dataHost")}
+    for node in schema.iter("dataNode"):
+        if node.get("dataHost") not in hosts:
+            return (
+                f"dataNode {node.get('name')} reference dataHost:{node.get('dataHost')} not exists!"
+            )
+    return ""
+
+
 class Settings:
     """The settings file over the defaults, fresh whenever the file changed."""
 
@@ -182,6 +201,7 @@ class Server:
     """State that all sessions share: online or not, data hosts initialised or not."""
 
     def __init__(self, home):
+        self._home = home
         self.settings = Settings(os.path.join(home, "conf/standin.json"))
         self.online = True
         self.initialised = False  # as far as MyCat gets before the first statement
@@ -201,6 +221,10 @@ class Server:
         if settings.fault == "refuse-start":
             sys.exit("fault refuse-start is set")
         await asyncio.sleep(settings.boot_seconds)
+        problem = configuration_problem(self._home)
+        if problem:
+            print(f"io.mycat.config.util.ConfigException: {problem}", flush=True)
+            sys.exit(255)
         for port, session in (
             (settings.manager_port, ManagerSession),
             (settings.sql_port, SqlSession),
