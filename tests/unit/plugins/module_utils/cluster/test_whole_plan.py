@@ -251,6 +251,27 @@ def test_credentials_of_the_operator_get_a_group_and_a_mode_alone() -> None:
     assert not [text for text in without["absent"] if "{{" in text]
 
 
+@pytest.mark.parametrize(
+    ("variables", "gives_up"),
+    [
+        ({}, True),
+        ({"keepalived_failover_mode": "kill"}, True),
+        ({"keepalived_checks": [{"name": "disk", "script": "/bin/disk"}]}, False),
+        ({"keepalived_notify": "/bin/tell"}, False),
+        ({"keepalived_global_extra": ["vrrp_priority -5"]}, False),
+    ],
+    ids=["the role's own scripts", "mode kill", "a check", "a notify script", "raw lines"],
+)
+def test_keepalived_gives_up_rights_unless_it_runs_others_programs(
+    variables: dict[str, Any], gives_up: bool
+) -> None:
+    path = "/etc/systemd/system/keepalived.service.d/mycat_ha.conf"
+    for name in ("lb1", "lb2"):
+        files = planned(pair(**variables)).hosts[name]["keepalived"]["files"]
+        (drop_in,) = [row["content"] for row in files if row["path"] == path]
+        assert ("NoNewPrivileges=yes" in drop_in) is gives_up
+
+
 def test_an_address_that_nothing_tells_is_asked_for() -> None:
     hosts = pair()
     lost = replace(unreached(hosts[3]), connection="mycat2.example.com")
