@@ -157,13 +157,22 @@ def _seconds(value: Any) -> float:
         return time.time()
 
 
-def write_report(report: Mapping[str, Any], path: str, failures: Sequence[str] = ()) -> str:
-    """Write ``report`` as the ending of ``path`` says; return why not, "" on success."""
+def write_report(
+    report: Mapping[str, Any],
+    path: str,
+    failures: Sequence[str] = (),
+    every: float | None = None,
+) -> str:
+    """Write ``report`` as the ending of ``path`` says; return why not, "" on success.
+
+    ``every`` are the seconds after which it is written anew.
+    """
     wrong = document.refusal(path)
     if wrong:
         return wrong
     if path.endswith(document.HTML):
-        return document.write(path, page(report, PAGE.read_text("utf-8"), failures=failures))
+        text = page(report, PAGE.read_text("utf-8"), failures=failures, every=every)
+        return document.write(path, text)
     return document.write(path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 
 

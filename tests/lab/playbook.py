@@ -75,12 +75,12 @@ def run_playbook(
 
 def kill_playbook(
     playbook: str, at: str, nth: int = 1, by: int = signal.SIGKILL, **variables: object
-) -> None:
+) -> Run:
     """Run ``playbook`` with ``variables``, and end it as it prints ``at`` for the ``nth`` time.
 
     ``by`` is the signal, which a terminal would send to its workers too unless it is SIGKILL.
-    ``at`` is a part of a line. Ansible's workers end what they are at. AssertionError where the
-    playbook ends before.
+    ``at`` is a part of a line. Ansible's workers end what they are at. What a killed playbook said
+    is not waited for. AssertionError where the playbook ends before.
     """
     lines: list[str] = []
     with subprocess.Popen(
@@ -97,12 +97,15 @@ def kill_playbook(
             lines.append(line)
             nth -= at in line
             if not nth:
-                if by == signal.SIGKILL:
-                    process.kill()
-                else:
-                    os.killpg(process.pid, by)
-                return
-    raise AssertionError(f"{playbook} ended before {at!r}: {''.join(lines)}")
+                break
+        else:
+            raise AssertionError(f"{playbook} ended before {at!r}: {''.join(lines)}")
+        if by == signal.SIGKILL:
+            process.kill()
+        else:
+            os.killpg(process.pid, by)
+            lines += process.stdout
+    return Run(process.returncode, "".join(lines), {})
 
 
 def _command(

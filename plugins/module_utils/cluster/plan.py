@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..haproxy.settings import is_local
-from ..report import document
+from ..readers import SettingError
+from ..report import document, watching
 from . import changes, endpoint, firewall, haproxy, keepalived, waves
 from .hosts import HostView, answering_port, vips_of
 from .managed import ACCOUNTS, MAIN_FILES
@@ -72,10 +73,11 @@ def make(request: Request) -> Result:
         _open_firewall(request, request.hosts[name], entry)
     _refuse_shared_vips(request, refused)
     _refuse_report(request, refused)
+    watch = _watch(request, refused)
     return Result(
         refusals=refused.sentences(kinds(request.clusters)),
         hosts=hosts,
-        run=_run(request, planned, hosts),
+        run={**_run(request, planned, hosts), "watch": watch},
     )
 
 
@@ -364,6 +366,17 @@ def _refuse_report(request: Request, refused: Refusals) -> None:
         path = host.common.get("mycat_ha_report")
         if path and document.refusal(path):
             refused.add(name, document.refusal(path))
+
+
+def _watch(request: Request, refused: Refusals) -> float | None:
+    """Seconds between two looks of an operator who watches; what cannot be that is refused."""
+    found = None
+    for name, host in request.hosts.items():
+        try:
+            found = found or watching.interval(host.common.get(watching.VARIABLE))
+        except SettingError as error:
+            refused.add(name, error)
+    return found
 
 
 def _refuse_shared_vips(request: Request, refused: Refusals) -> None:
