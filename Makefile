@@ -134,7 +134,7 @@ bench: venv ## Figures: the search, the plan of many clusters, the health endpoi
 	python bench/plan.py
 	tools/packages xinetd systemd util-linux
 	$(SUDO) python bench/mycat_status.py
-	$(SUDO) python bench/node_loss.py
+	$(SUDO) python bench/node_loss.py --megabytes 512
 	python bench/failover.py
 
 # The second list runs beside the first: nothing in it is measured.

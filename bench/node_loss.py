@@ -45,14 +45,22 @@ EVERY = 5.0
 LOSSES = 5
 # Where keepalived runs before others and stays in memory.
 REALTIME = "global_defs {\n    vrrp_rt_priority 50\n    vrrp_no_swap\n}\n"
-# A writer that keeps touching its memory, so that the kernel finds none to spare.
+# Megabytes that the programs of the run need beside what is written over.
+NEEDED = 192
+# Keeps touching its memory and reads files, so that the kernel takes pages of programs.
 HOG = """
-import sys
+import pathlib, sys
 memory = bytearray(int(sys.argv[1]))
 while True:
     for page in range(0, len(memory), 4096):
         memory[page] = 1
+    for path in pathlib.Path("/usr/lib").glob("*/*.so*"):
+        path.read_bytes()
 """
+# cgroup version 1, else 2: where groups are, what limits one, how often it was short.
+LIMITED = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.failcnt"
+if not LIMITED[0].exists():
+    LIMITED = Path("/sys/fs/cgroup"), "memory.max", "memory.events"
 
 
 @dataclass
@@ -75,18 +83,42 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
+def short_of_memory(megabytes: int) -> Iterator[list[list[str]]]:
+    """Have this process and what it starts share so much memory, until the end of the block; the
+    commands that use it up."""
+    if not megabytes:
+        yield []
+        return
+    parent, limit, short = LIMITED
+    group = parent / "mycat_ha_node_loss"
+    group.mkdir()
+    (group / limit).write_text(str(megabytes << 20))
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+    try:
+        yield [[sys.executable, "-c", HOG, str((megabytes - NEEDED) << 20)]]
+        say(f"{megabytes} MB were short: {' '.join((group / short).read_text().split())}")
+    finally:
+        (parent / "cgroup.procs").write_text(str(os.getpid()))
+        end = time.monotonic() + 10
+        while (group / "cgroup.procs").read_text() and time.monotonic() < end:
+            time.sleep(0.1)
+        group.rmdir()
+
+
+@contextlib.contextmanager
 def load(loops: int, megabytes: int) -> Iterator[None]:
     """Busy processors and little memory, until the end of the block."""
     commands = [["sh", "-c", "while :; do :; done"]] * loops
-    if megabytes:
-        commands.append([sys.executable, "-c", HOG, str(megabytes << 20)])
-    running = [subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *one]) for one in commands]
-    try:
+    with short_of_memory(megabytes) as hogs, contextlib.ExitStack() as stack:
+        running = []
+        for command in (*commands, *hogs):
+            process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command])
+            running.append(process)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
         yield
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
+        if any(process.poll() is not None for process in running):
+            raise lab.LabError("what was to keep processors and memory busy has ended")
 
 
 def holder(pair: lab.Lab) -> str | None:
@@ -175,7 +207,7 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=0.5, help="seconds a node stands still")
     parser.add_argument("--realtime", action="store_true", help="keepalived before all others")
     parser.add_argument("--loops", type=int, default=8 * (os.cpu_count() or 1))
-    parser.add_argument("--megabytes", type=int, default=0, help="of memory that is written over")
+    parser.add_argument("--megabytes", type=int, default=0, help="that all of this shares")
     options = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(130))
