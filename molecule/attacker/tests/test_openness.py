@@ -32,7 +32,7 @@ REFUSED = {
     "haproxy_mycat_bind": f"*:8066{RUDE}",
     "haproxy_stats_uri": "/a\n    http-request return status 200",
     "mycat_status_host": "$(touch /tmp/rude)",
-    "keepalived_notify": "/bin/x \"; touch /tmp/rude",
+    "keepalived_notify": '/bin/x "; touch /tmp/rude',
 }
 
 

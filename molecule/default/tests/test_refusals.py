@@ -23,6 +23,10 @@ REFUSALS = {
         {"mycat_ha_vip": "<mycat1>/24"},
         "mycat_ha_vip: <mycat1> is an address of mycat1",
     ),
+    "VIP that the list leaves out": (
+        {"mycat_ha_vips": [{"address": "<lan>.101/24"}]},
+        "mycat_ha_vip: has <lan>.100/24, which is not in mycat_ha_vips, and that counts",
+    ),
     "unknown mode": (
         {"mycat_ha_failover_mode": "magic"},
         "mycat_ha_failover_mode: is 'magic'; write one of fault, weight, kill",

@@ -76,6 +76,17 @@ def test_a_wrong_setting_that_takes_the_service_away_is_put_back(holder, lbs, vi
     assert mended.rc == 0, mended.output
 
 
+@pytest.mark.parametrize("options", [("--check",), ()], ids=["check", "run"])
+def test_what_keepalived_refuses_a_check_refuses_too(options, lbs):
+    """keepalived -t complains of it, and no plan can know."""
+    routes = ["static_routes {", "198.51.100.0/24 via 192.0.2.1", "}"]
+    run = run_playbook(SITE, *options, keepalived_extra=routes)
+    assert run.rc == 2, run.output
+    assert "keepalived refuses the new configuration" in run.said
+    for lb in lbs:
+        assert "static_routes" not in lb.run("cat", "/etc/keepalived/keepalived.conf").stdout
+
+
 @pytest.fixture
 def unreachable(mycats, tmp_path):
     """A MyCat host to which Ansible finds no way while it serves on, and options that say so."""

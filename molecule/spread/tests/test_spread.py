@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 
 import pytest
+import yaml
 from lab.daemon import haproxy_unattended, instances, ready
 from lab.hosts import await_, holders
 from lab.outage import measure
@@ -18,8 +19,8 @@ START = 4.0
 KEEPALIVED = {"lb11": (2, 1), "lb12": (2, 2), "lb13": (2, 3)}
 
 
-def converge(**variables):
-    return run_playbook("molecule/spread/converge.yml", **variables)
+def converge(*options, **variables):
+    return run_playbook("molecule/spread/converge.yml", *options, **variables)
 
 
 @pytest.fixture
@@ -164,3 +165,14 @@ def test_a_new_cluster_starts_spread_with_sticky_and_moves_nothing_later(homes, 
     finally:
         back = converge()
     assert back.rc == 0, back.output
+
+
+def test_a_load_balancer_that_holds_an_address_leaves_the_group_only_retired(homes, lbs, tmp_path):
+    leaving, *remaining = lbs
+    groups = tmp_path / "without.yml"
+    groups.write_text(yaml.safe_dump({"remaining": {"hosts": {lb.name: None for lb in remaining}}}))
+    done = converge(f"--inventory={groups}", mycat_ha_lb_group="remaining")
+    assert done.rc != 0
+    assert done.changed == set()
+    said = f"{leaving.name} was a load balancer of the cluster main and is in the group no more"
+    assert said in done.said, done.output
