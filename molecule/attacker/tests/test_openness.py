@@ -8,7 +8,7 @@ import pytest
 from lab.playbook import run_playbook
 
 SITE = "playbooks/site.yml"
-# Prints the TCP ports of an address that accept a connection, and how many bytes each sends within a second.
+# Prints the TCP ports of an address that accept a connection, and how many bytes each sends.
 SCANNER = """
 import json, socket, sys
 
@@ -26,13 +26,13 @@ print(json.dumps(found))
 """
 # docs/security.md names them: MyCat's own ports are open until somebody closes them.
 SERVICE, MANAGER, ENDPOINT = "8066", "9066", "48700"
-RUDE = "127.0.0.1/1; touch /tmp/rude; #"
+RUDE = "127.0.0.1/1; touch /run/rude; #"
 REFUSED = {
     "keepalived_haproxy_alive_address": RUDE,
     "haproxy_mycat_bind": f"*:8066{RUDE}",
     "haproxy_stats_uri": "/a\n    http-request return status 200",
-    "mycat_status_host": "$(touch /tmp/rude)",
-    "keepalived_notify": '/bin/x "; touch /tmp/rude',
+    "mycat_status_host": "$(touch /run/rude)",
+    "keepalived_notify": '/bin/x "; touch /run/rude',
 }
 
 
@@ -62,4 +62,4 @@ def test_a_value_that_looks_like_a_command_is_refused(variable, lbs, mycats):
     assert variable in done.said
     assert done.changed == set()
     for host in (*lbs, *mycats):
-        assert host.run("test", "-e", "/tmp/rude", check=False).returncode != 0
+        assert host.run("test", "-e", "/run/rude", check=False).returncode != 0
