@@ -135,6 +135,33 @@ def test_a_run_opens_what_the_cluster_needs(homes, lbs, mycats, client, vips, fi
         assert client.query(vip, "select 1").stdout == "1\n"
 
 
+def test_restrict_closes_what_a_firewall_that_lets_all_in_leaves_open(
+    homes, lbs, mycats, client, vips, firewalls
+):
+    (mycat,) = mycats
+    address = mycat.run("hostname", "-i").stdout.split()[0]
+
+    def reaches(port):
+        connect = ("timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}")
+        return client.run(*connect, check=False).returncode == 0
+
+    mycat.run("ufw", "default", "allow", "incoming")
+    try:
+        assert reaches(9066)
+        restricted = converge(mycat_ha_firewall="restrict")
+        assert restricted.rc == 0, restricted.output
+        assert not reaches(9066)
+        assert reaches(8066)
+        again = converge(mycat_ha_firewall="restrict")
+        assert again.rc == 0, again.output
+        assert again.changed == set()
+        for name, vip in vips.items():
+            assert len(holders(lbs, vip)) == 1, name
+            assert client.query(vip, "select 1").stdout == "1\n"
+    finally:
+        mycat.run("ufw", "default", "deny", "incoming")
+
+
 def forget_keepalived(lbs):
     """As before the first run."""
     for lb in lbs:
