@@ -39,8 +39,8 @@ OPTIONS = {
 class Facts:
     """What the run left in the hosts' variables, as plain data; each but the last is {host: ...}.
 
-    ``failures`` are sentences of hosts on which a task failed, ``seen`` what mycat.ha.vrrp_probe
-    heard on them.
+    ``failures`` are sentences of hosts on which a task failed, ``turns`` the hosts that a rolling
+    run takes one after another, ``seen`` what mycat.ha.vrrp_probe heard on them.
     """
 
     expected: dict[str, Any]
@@ -51,6 +51,7 @@ class Facts:
     before: dict[str, Any]
     done: dict[str, list[str]]
     failures: dict[str, Any]
+    turns: list[Any]
     seen: dict[str, Any]
     started: float
 
@@ -78,6 +79,7 @@ def collect(inventory: Inventory) -> Facts:
         before=of_each("__mycat_ha_before"),
         done={host: done_on(inventory, host) for host in hosts},
         failures=of_each("__mycat_ha_failure"),
+        turns=list(mapping(inventory.kept(here, "__mycat_ha_rolling")).get("turns") or ()),
         seen=of_each("__mycat_ha_seen"),
         started=_seconds(run.get("started")),
     )
@@ -96,6 +98,8 @@ def done_on(inventory: Inventory, host: str) -> list[str]:
         found.append(f"keepalived {DONE[keepalived] if before.get('running') else 'started'}")
     for name in ("__mycat_ha_moved", "__mycat_ha_returned"):
         found += mapping(inventory.kept(host, name)).get("done") or ()
+    steps = mapping(inventory.kept(host, "__mycat_ha_steps"))
+    found += mapping(steps.get("restarted")).get("done") or ()
     return found
 
 
@@ -191,7 +195,8 @@ class ActionModule(ActionBase):
             "seconds": max(0.0, time.time() - facts.started),
         }
         check_mode = bool(self._task.check_mode)
-        done = {host: ["change"] for host in facts.changing} if check_mode else facts.done
+        planned = [host for turn in facts.turns for host in turn] or facts.changing
+        done = {host: ["change"] for host in planned} if check_mode else facts.done
         former = judge(facts.expected, facts.before, **run)
         report = judge(
             facts.expected,

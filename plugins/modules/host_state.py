@@ -204,6 +204,15 @@ handing_over:
   returned: always
   type: bool
   sample: false
+restart:
+  description:
+    - How far a rolling run came with the MyCat of this host, as it noted in
+      C(/var/lib/mycat_ha/restart.json), V(null) where none left a note.
+    - C(state) is V(draining), V(stopped) or V(done); C(ours) tells whether the drain is the run's
+      own, C(under_way) whether that run is still at it.
+  returned: always
+  type: dict
+  sample: {run: '1795661980.2', state: draining, ours: true, under_way: false}
 history:
   description:
     - The last changes of state of each instance, oldest first, as keepalived's notify script noted
@@ -321,6 +330,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.host import (
     firewall,
     maintenance,
     packages,
+    restart,
     units,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.host.background import in_background
@@ -551,6 +561,7 @@ def gather(params, login):
     result["keepalived"] = keepalived_state(params, version, unit, known, problems)
     result["addresses"] = addresses.in_order(known.present)
     result["maintenance"], result["handing_over"] = maintenance.state()
+    result["restart"] = restart.state()
     result["history"] = problems.part("history", history.history, [])
     result["time"] = iso(time.time())
     result["problems"] = problems.sentences

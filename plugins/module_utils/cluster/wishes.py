@@ -43,11 +43,7 @@ def read_wishes(
     SettingError.
     """
     verb = _verb(values)
-    drain = values.get(DRAIN) or 0.0
-    if not 0 <= drain <= LONGEST_DRAIN:
-        raise SettingError(
-            DRAIN, f"is {drain:g}; write seconds, from 0 to {LONGEST_DRAIN:g}, such as 30"
-        )
+    drain = drain_seconds(values, 0.0)
     found: dict[str, Wish] = {}
     for host in dict.fromkeys(values[verb]):
         members = _cluster_of(verb, host, clusters, others)
@@ -60,6 +56,16 @@ def read_wishes(
             )
         found[members.name] = Wish(verb, host, members, drain, bool(values.get(FORCE)))
     return list(found.values())
+
+
+def drain_seconds(values: Mapping[str, Any], unset: float) -> float:
+    """The seconds that sessions are given. Raises SettingError."""
+    drain: float = unset if values.get(DRAIN) is None else values[DRAIN]
+    if not 0 <= drain <= LONGEST_DRAIN:
+        raise SettingError(
+            DRAIN, f"is {drain:g}; write seconds, from 0 to {LONGEST_DRAIN:g}, such as 30"
+        )
+    return drain
 
 
 def _verb(values: Mapping[str, Any]) -> str:

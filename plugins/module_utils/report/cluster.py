@@ -109,6 +109,7 @@ class Host:
     endpoint: Mapping[str, Any] = field(default_factory=dict)
     maintenance: bool | None = None
     handing_over: bool = False
+    restart: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     history: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
 
@@ -318,6 +319,7 @@ def _host(name: str, state: Any) -> Host:
         endpoint=mapping(said.get("endpoint")),
         maintenance=maintenance if isinstance(maintenance, bool) else None,
         handing_over=said.get("handing_over") is True,
+        restart=mapping(said.get("restart")),
         problems=texts(said.get("problems")),
         history=_history(said),
     )

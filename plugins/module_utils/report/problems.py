@@ -27,6 +27,7 @@ from .cluster import (
     Server,
     View,
     Vip,
+    mapping,
     text,
     texts,
 )
@@ -453,6 +454,8 @@ def _of_mycat(cluster: Cluster, host: Host) -> Iterator[Problem]:
             f"says that MyCat is not ready ({_reason(host)}), though no HAProxy has it DOWN",
             _if_it_stays(_mend_mycat(host)),
         )
+    if "drain" in host.endpoint:
+        yield _drains(host)
     for name, state in seen.items():
         if state == "MAINT":
             yield Problem(
@@ -464,6 +467,23 @@ def _of_mycat(cluster: Cluster, host: Host) -> Iterator[Problem]:
                 f"ready | socat - /run/haproxy/admin.sock` on {name}.",
                 seen_by=(name,),
             )
+
+
+def _drains(host: Host) -> Problem:
+    """Somebody's own drain, or one that a rolling run left."""
+    drain = mapping(host.endpoint.get("drain"))
+    by, since = text(drain.get("by")) or "somebody", text(drain.get("since"))
+    end = f"remove {DRAIN_FILE} on {host.name}"
+    if by == "mycat_status_drain":
+        end = f"take mycat_status_drain from {host.name} and run mycat.ha.site"
+    elif by == "offline":
+        end = f"send `online` to the manager port of MyCat on {host.name}"
+    fix = f"End it when its work is done: {end}."
+    if by.startswith("mycat.ha."):
+        fix = f"If {by} does not run any more, run it again: it finishes what is left. Or {end}."
+    asked = f"{by}, since {since}" if since else by
+    what = f"drains, and takes no new sessions (asked for by {asked})"
+    return Problem("mycat-draining", WARNING, host.name, what, fix)
 
 
 def _mycat_down(

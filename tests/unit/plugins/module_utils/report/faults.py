@@ -53,6 +53,16 @@ def all_drain(pair: Pair) -> None:
     silence_all(pair)
 
 
+def drained_by(by: str) -> Break:
+    def drain(pair: Pair) -> None:
+        pair.states["mycat1"] = mycat(1, "drain", f"draining, asked for by {by}")
+        since = {"since": "2026-11-26T02:00:00Z", "by": by}
+        pair.states["mycat1"]["endpoint"]["drain"] = since
+        pair.row("mycat1", "NOLB", "L7OKC")
+
+    return drain
+
+
 RESTART_KEEPALIVED = (
     "Read `journalctl -u keepalived -n 50` on lb1, mend what it names, then "
     "`systemctl restart keepalived`."
@@ -440,6 +450,30 @@ CASES: dict[str, tuple[tuple[Break, ...], str, str, str, str, str]] = {
         *("mycat-in-maint", "warning", "mycat1"),
         "is in MAINT in HAProxy on lb1",
         "Take it back when the work is done: `echo set server mycat/mycat1 state ready |",
+    ),
+    "somebody drains it": (
+        (drained_by("alice: kernel"),),
+        *("mycat-draining", "warning", "mycat1"),
+        "takes no new sessions (asked for by alice: kernel, since 2026-11-26T02:00:00Z)",
+        "End it when its work is done: remove /run/mycat_status/drain on mycat1.",
+    ),
+    "its variable drains it": (
+        (drained_by("mycat_status_drain"),),
+        *("mycat-draining", "warning", "mycat1"),
+        "drains, and takes no new sessions (asked for by mycat_status_drain",
+        "take mycat_status_drain from mycat1 and run mycat.ha.site",
+    ),
+    "offline": (
+        (drained_by("offline"),),
+        *("mycat-draining", "warning", "mycat1"),
+        "drains, and takes no new sessions (asked for by offline",
+        "send `online` to the manager port of MyCat on mycat1",
+    ),
+    "a rolling run left it": (
+        (drained_by("mycat.ha.rolling_restart_mycat"),),
+        *("mycat-draining", "warning", "mycat1"),
+        "drains, and takes no new sessions (asked for by mycat.ha.rolling_restart_mycat",
+        "If mycat.ha.rolling_restart_mycat does not run any more, run it again: it finishes",
     ),
     "the host's own words": (
         (lambda pair: pair.states["lb1"].update(problems=["systemctl: timed out."]),),

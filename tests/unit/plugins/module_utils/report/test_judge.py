@@ -143,7 +143,8 @@ def test_a_drained_mycat_may_be_stopped() -> None:
     pair.states["mycat1"] = mycat(1, "down", "process: no pid file")
     pair.states["mycat1"]["endpoint"]["drain"] = {"by": "root"}
     pair.row("mycat1", "DOWN", "L7STS")
-    assert kinds(pair) == []
+    assert kinds(pair) == ["mycat-draining"]
+    assert main(pair)["ok"]
 
 
 def test_a_load_balancer_may_be_a_mycat_host() -> None:

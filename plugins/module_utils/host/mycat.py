@@ -1,0 +1,182 @@
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stop and start the MyCat of a host, by its unit or by `bin/mycat`, each under a deadline.
+
+`bin/mycat stop` itself waits without end, and `start` ends with 0 whatever came of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+
+from .commands import CommandError, find, run
+from .maintenance import await_
+from .processes import process_field, process_ids
+
+USUAL_UNIT = "mycat.service"
+NO_UNIT = "none"
+_SHOWN = "Id,LoadState,ActiveState,MainPID,PIDFile,ExecStart"
+_KILLED = 5.0  # seconds that a killed process may take to go
+
+
+class MyCatError(Exception):
+    """Why MyCat was not stopped or started; the text is a sentence."""
+
+
+class MyCat:
+    """``unit`` is its unit, `NO_UNIT`, or empty: then it is found."""
+
+    def __init__(self, home: str, pid_file: str, unit: str = "") -> None:
+        self.control, self.pid_file = f"{home}/bin/mycat", pid_file
+        self.log = f"{home}/logs/wrapper.log"
+        self._home, self.unit = home, ""
+        if unit != NO_UNIT:
+            self.unit = unit or self._found_unit()
+
+    @property
+    def pid(self) -> int | None:
+        """The id of its wrapper's process, None where it does not run."""
+        try:
+            with open(self.pid_file, encoding="ascii", errors="replace") as file:
+                pid = int(file.read(32))
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                return pid if b"/bin/./wrapper" in file.read(65536) else None
+        except (OSError, ValueError):
+            return None
+
+    @property
+    def uid(self) -> int | None:
+        """The user whom its wrapper's process belongs to."""
+        try:
+            return os.stat(f"/proc/{self.pid}").st_uid
+        except OSError:
+            return None
+
+    def _found_unit(self) -> str:
+        pid = self.pid
+        for unit in (*([_unit_of(pid)] if pid else []), USUAL_UNIT):
+            shown = _shown(unit) if unit else {}
+            runs_it = (
+                shown.get("PIDFile") == self.pid_file
+                or (pid and shown.get("MainPID") == str(pid))
+                or f"{self._home}/bin/" in shown.get("ExecStart", "")
+            )
+            if shown.get("LoadState") == "loaded" and runs_it:
+                return shown.get("Id", unit)
+        return ""
+
+    def stop(self, seconds: float) -> bool:
+        """Stop it; return whether it had to be killed. Raises MyCatError."""
+        pid = self.pid
+        members = _tree(pid) if pid else []
+        shown = _shown(self.unit) if self.unit else {}
+        by_unit = shown.get("ActiveState") in ("active", "activating", "deactivating")
+        deadline = time.monotonic() + seconds
+        if by_unit and (not pid or shown.get("MainPID") in ("0", str(pid))):
+            _try([_systemctl(), "stop", self.unit], seconds)
+        elif pid:
+            # A unit that lost its process unlinks the pid file when it is started.
+            _try([self.control, "stop"], seconds, self.uid)
+        if await_(lambda: not _left(members), deadline - time.monotonic(), every=0.1):
+            return False
+        for one in _left(members):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        if not await_(lambda: not _left(members), _KILLED, every=0.1):
+            raise MyCatError(f"process {_left(members)[0]} of MyCat does not end even by SIGKILL")
+        return True
+
+    def start(self, seconds: float, uid: int | None, ready: Callable[[], bool]) -> None:
+        """Start it, and wait until it is ready. Raises MyCatError."""
+        began, known = time.monotonic(), _size(self.log)
+        if self.unit:
+            _try([_systemctl(), "start", self.unit], seconds)
+        else:
+            _try([self.control, "start"], seconds, uid)
+        while not ready():
+            complaint, age = self.complaint(known), time.monotonic() - began
+            if (complaint and self.pid is None) or age > seconds:
+                why = complaint or f"read {self.log}"
+                raise MyCatError(f"MyCat is not ready {age:.0f} s after its start: {why}")
+            time.sleep(0.2)
+
+    def complaint(self, known: int) -> str:
+        """What the wrapper's log says since its length was ``known`` of why MyCat does not run."""
+        try:
+            with open(self.log, "rb") as file:
+                file.seek(known if _size(self.log) >= known else 0)
+                text = file.read(1 << 20).decode("utf-8", "replace")
+        except OSError:
+            return ""
+        found = re.findall(r"^.*?(\S*ConfigException\b.*)$", text, re.MULTILINE)
+        return f"{found[0].strip()[:300]} ({self.log})" if found else ""
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _systemctl() -> str:
+    return find("systemctl") or "systemctl"
+
+
+def _shown(unit: str) -> Mapping[str, str]:
+    try:
+        said = run([_systemctl(), "show", f"--property={_SHOWN}", "--", unit])
+    except CommandError:
+        return {}
+    return dict(line.split("=", 1) for line in said.out.splitlines() if "=" in line)
+
+
+def _unit_of(pid: int) -> str:
+    """The unit in whose cgroup a process is, empty where that is none of a service."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+            found = re.findall(r"/([^/\n]+\.service)\b", file.read())
+    except OSError:
+        return ""
+    return found[-1] if found else ""
+
+
+def _tree(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    parents = {one: process_field(one, "PPid") for one in process_ids()}
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == str(one)]
+    return found
+
+
+def _left(members: list[int]) -> list[int]:
+    return [one for one in members if process_field(one, "State")[:1] not in ("", "Z")]
+
+
+def _try(command: list[str], seconds: float, uid: int | None = None) -> None:
+    """Run a command whose result shows elsewhere, for ``seconds`` at most.
+
+    What it starts may keep its output open for good, so nobody reads that.
+    """
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
+            subprocess.run(  # noqa: S603 - no shell # pylint: disable=ansible-bad-function
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                timeout=max(seconds, 0.1),
+                check=False,
+                user=uid or None,
+            )
+        except OSError as error:
+            raise MyCatError(f"{command[0]} cannot be run: {error.strerror}") from None
