@@ -98,6 +98,10 @@ def done_on(inventory: Inventory, host: str) -> list[str]:
         found.append(f"keepalived {DONE[keepalived] if before.get('running') else 'started'}")
     for name in ("__mycat_ha_moved", "__mycat_ha_returned"):
         found += mapping(inventory.kept(host, name)).get("done") or ()
+    found += mapping(inventory.kept(host, "__mycat_ha_updated")).get("done") or ()
+    found += (
+        ["rebooted"] if mapping(inventory.kept(host, "__mycat_ha_rebooted")).get("rebooted") else []
+    )
     steps = mapping(inventory.kept(host, "__mycat_ha_steps"))
     found += mapping(steps.get("restarted")).get("done") or ()
     return found

@@ -22,7 +22,7 @@ def answers_of(inventory: Inventory, host: str) -> Answers:
     return Answers(
         drained=_useful(steps.get("drained")),
         quiet=_useful(inventory.kept(host, "__mycat_ha_quiet")),
-        restarted=_useful(steps.get("restarted")),
+        restarted=_useful(steps.get("restarted") or steps.get("returned")),
         up=_useful(inventory.kept(host, "__mycat_ha_up")),
     )
 

@@ -15,6 +15,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.cluster.restart import (
     Order,
     read_order,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.update import PACKAGES, REBOOT
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.wishes import (
     DRAIN,
     FORCE,
@@ -38,6 +39,12 @@ def order(inventory: Inventory, clusters: list[Members]) -> Order:
     """Which MyCats are restarted, and how. Raises SettingError."""
     settings = _settings(inventory, (ONLY, MINIMUM, DRAIN, FORCE))
     return read_order(settings, clusters, _playing(inventory))
+
+
+def update_wishes(inventory: Inventory) -> tuple[list[str], str]:
+    """The packages that are updated, and which hosts are rebooted. Raises SettingError."""
+    settings = _settings(inventory, (PACKAGES, REBOOT))
+    return list(settings[PACKAGES]), str(settings[REBOOT])
 
 
 def _playing(inventory: Inventory) -> list[str]:

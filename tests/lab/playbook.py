@@ -7,11 +7,13 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+_LAST = 30.0  # seconds that an interrupted playbook may take to end
 _RECAP_LINE = re.compile(r"^(\S+) +: +(ok=\d+ .*)$", re.MULTILINE)
 # Molecule turns colours on. Without them and without line breaks the output can be searched.
 _PLAIN = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000"}
@@ -104,7 +106,11 @@ def kill_playbook(
             process.kill()
         else:
             os.killpg(process.pid, by)
+            # Now and then Ansible waits without end for a worker that did.
+            late = threading.Timer(_LAST, os.killpg, (process.pid, signal.SIGKILL))
+            late.start()
             lines += process.stdout
+            late.cancel()
     return Run(process.returncode, "".join(lines), {})
 
 

@@ -91,7 +91,7 @@ def plan(order: Order, expected: Any, states: Any) -> Rolling:
         found.refusals += _refusals(order, cluster, waiting[cluster.name])
         found.lines += _lines(order, cluster, waiting[cluster.name])
     if not found.refusals:
-        found.turns = _turns(clusters, waiting)
+        found.turns = turns_of(clusters, waiting)
     return found
 
 
@@ -101,11 +101,12 @@ def _waiting(order: Order, cluster: Cluster) -> list[Host]:
     left = [host for host in cluster.mycats if host.restart.get("state") != "done"]
     return sorted(
         named if order.only else left,
-        key=lambda host: (not host.restart, _serves(cluster, host)),
+        key=lambda host: (not host.restart, serves(cluster, host)),
     )
 
 
-def _turns(clusters: Sequence[Cluster], waiting: Mapping[str, list[Host]]) -> list[list[str]]:
+def turns_of(clusters: Sequence[Cluster], waiting: Mapping[str, list[Host]]) -> list[list[str]]:
+    """Lists of hosts, those of different clusters side by side; a host that is in several once."""
     of: dict[str, set[str]] = {}
     for cluster in clusters:
         for host in waiting[cluster.name]:
@@ -147,9 +148,9 @@ def _refusals(order: Order, cluster: Cluster, waiting: Sequence[Host]) -> Iterat
                 f"another run is restarting {host.name}, or was cut off a moment ago; wait for its "
                 f"end, or take its place with {FORCE}=yes"
             )
-    ready = {host.name for host in cluster.mycats if _serves(cluster, host)}
+    ready = {host.name for host in cluster.mycats if serves(cluster, host)}
     for host in waiting:
-        found = _too_few(order, cluster, host, ready)
+        found = too_few(order, cluster, host, ready)
         if found:
             yield found
             return
@@ -173,12 +174,13 @@ def _unknown(order: Order, cluster: Cluster, waiting: Sequence[Host]) -> Iterato
         )
 
 
-def _serves(cluster: Cluster, host: Host) -> bool:
+def serves(cluster: Cluster, host: Host) -> bool:
+    """Whether a MyCat takes sessions from every HAProxy that is alive."""
     seen = cluster.seen(host).values()
     return bool(seen) and all(state in TAKES_SESSIONS for state in seen)
 
 
-def _too_few(order: Order, cluster: Cluster, host: Host, ready: Collection[str]) -> str:
+def too_few(order: Order, cluster: Cluster, host: Host, ready: Collection[str]) -> str:
     """Why the others would not do while ``host`` is away, empty where they would."""
     if order.force:
         return ""
@@ -261,8 +263,8 @@ class Judge:
     def _hindrance(self, cluster: Cluster, name: str) -> str:
         host = next(one for one in cluster.mycats if one.name == name)
         unknown = next(_unknown(self._order, cluster, [host]), "")
-        ready = [one.name for one in cluster.mycats if _serves(cluster, one)]
-        return unknown or _too_few(self._order, cluster, host, ready)
+        ready = [one.name for one in cluster.mycats if serves(cluster, one)]
+        return unknown or too_few(self._order, cluster, host, ready)
 
     def may_stop(self) -> Turn:
         """Which of the drained ones have no sessions any more, or had their time."""
