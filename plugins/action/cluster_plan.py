@@ -20,13 +20,14 @@ from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import (
     COLLECTION,
     Inventory,
 )
+from ansible_collections.mycat.ha.plugins.plugin_utils.mycat_sources import sources
 from ansible_collections.mycat.ha.plugins.plugin_utils.views import (
     Views,
     all_views,
     asking_others,
 )
 
-ROLES = ("mycat_status", "haproxy", "keepalived")
+ROLES = ("mycat", "mycat_status", "haproxy", "keepalived")
 
 
 class ActionModule(ActionBase):
@@ -55,6 +56,7 @@ class ActionModule(ActionBase):
         asking = asking_others(clusters, others)
         first = [host for members in others for host in members.load_balancers[:1]]
         hosts = all_views(views, clusters, (*asking, *first))
+        found = sources(inventory, hosts.values(), refused)
         if refused.found:
             return {**result, "changed": False, **_refusal(refused.sentences(kinds(clusters)))}
         plan = make(
@@ -70,6 +72,7 @@ class ActionModule(ActionBase):
                 playing=inventory.task_vars.get("ansible_play_batch"),
                 name_of=inventory.name_of,
                 started=self._started(inventory),
+                sources=found,
             )
         )
         unknown = [

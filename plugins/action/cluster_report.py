@@ -89,6 +89,8 @@ def done_on(inventory: Inventory, host: str) -> list[str]:
     """What the roles did on a host, as they registered it."""
     endpoint = mapping(inventory.kept(host, "__mycat_status_installed"))
     found = ["mycat_status set up"] if endpoint.get("changed") else []
+    if mapping(inventory.kept(host, "__mycat_switched")).get("changed"):
+        found.insert(0, "mycat set up")
     haproxy = mapping(inventory.kept(host, "__haproxy_served")).get("action")
     if haproxy in DONE:
         found.append(f"haproxy {DONE[haproxy]}")

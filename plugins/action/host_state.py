@@ -14,9 +14,9 @@ from ansible_collections.mycat.ha.plugins.module_utils.cluster.questions import 
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.request import Refusals
 from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import COLLECTION, Inventory
-from ansible_collections.mycat.ha.plugins.plugin_utils.views import Views
+from ansible_collections.mycat.ha.plugins.plugin_utils.views import ROLES_OF, Views
 
-ROLES = ("mycat_status", "haproxy", "keepalived")
+ROLES = ("mycat", "mycat_status", "haproxy", "keepalived")
 
 
 class ActionModule(ActionBase):
@@ -57,12 +57,13 @@ class ActionModule(ActionBase):
         is_mycat = any(host in members.mycats for members in clusters)
         wanted = (
             *(("haproxy", "keepalived") if is_lb else ()),
-            *(("mycat_status",) if is_mycat else ()),
+            *(ROLES_OF["mycat"] if is_mycat else ()),
         )
         mycats = [name for members in clusters for name in members.mycats[:1]]
+        view = views.of(host, wanted)
         return questions(
-            views.of(host, wanted),
+            view,
             lbs,
             [views.of(name, ("mycat_status",)) for name in mycats],
-            {name: every[name] for name in wanted},
+            {name: every[name] for name in view.settings},
         )

@@ -24,12 +24,12 @@ options:
     description: The roles to plan; all unless set.
     type: list
     elements: str
-    choices: [mycat_status, haproxy, keepalived]
+    choices: [mycat, mycat_status, haproxy, keepalived]
   changing:
     description: Those of them that may change a host; all unless set.
     type: list
     elements: str
-    choices: [mycat_status, haproxy, keepalived]
+    choices: [mycat, mycat_status, haproxy, keepalived]
 extends_documentation_fragment:
   - mycat.ha.attributes.asks
 author:

@@ -45,6 +45,9 @@ options:
     type: list
     elements: path
     default: []
+  java:
+    description: Path of a Java whose version is asked for.
+    type: path
   ports:
     description: TCP ports; who listens there.
     type: list
@@ -144,7 +147,7 @@ files:
     - Of each of O(paths) its C(kind) (V(file), V(directory), V(link), V(other), V(absent)),
       C(sha256), C(mode), C(owner) and C(group), V(null) where there is none.
     - C(exposed) says by whom root could be led to another file there, and is empty where by nobody.
-    - Links are not followed.
+    - Links are not followed. One has its C(target), too.
   returned: always
   type: dict
   sample:
@@ -165,6 +168,16 @@ programs:
   returned: always
   type: dict
   sample: {/usr/local/mycat/bin/mycat: ok}
+java:
+  description: The C(version) of O(java), V(null) where it does not run, and the C(problem) then.
+  returned: always
+  type: dict
+  sample: {version: 17, problem: ''}
+memory:
+  description: Memory of the host in MiB.
+  returned: always
+  type: int
+  sample: 16384
 listeners:
   description: Of each of O(ports) the names of the processes that listen there.
   returned: always
@@ -319,6 +332,7 @@ problems:
 
 import os
 import pwd
+import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -344,6 +358,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.host.files import (
 from ansible_collections.mycat.ha.plugins.module_utils.host.problems import Problems, iso
 from ansible_collections.mycat.ha.plugins.module_utils.host.processes import connected, listeners
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import history
+from ansible_collections.mycat.ha.plugins.module_utils.mycat.archive import java_number
 from ansible_collections.mycat.ha.plugins.module_utils.network import mysql
 from ansible_collections.mycat.ha.plugins.module_utils.network.connection import NoAnswer
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import installed_version
@@ -370,6 +385,7 @@ def argument_spec():
         "units": names(),
         "accounts": names(),
         "programs": names("path"),
+        "java": {"type": "path"},
         "ports": names("int"),
         "vips": {
             **names("dict"),
@@ -443,6 +459,23 @@ def program_version(program, argument, version):
         return None
     said = run([path, argument])
     return version(said.out + said.err) or None
+
+
+def java_state(path):
+    """Return ``java``."""
+    if not path:
+        return {"version": None, "problem": ""}
+    problem = program_problem(path)
+    if problem:
+        return {"version": None, "problem": problem}
+    said = run([path, "-version"])
+    found = java_number((re.findall(r'version "([^"]+)', said.err) or [""])[0])
+    return {"version": found or None, "problem": "" if found else said.err.strip()[:200]}
+
+
+def memory():
+    """Return ``memory``."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
 
 
 def endpoint_ports(paths):
@@ -531,12 +564,15 @@ def gather(params, login):
     }
     filtered = in_background(firewall.state)
     installed = in_background(lambda: packages_state(params["packages"]))
+    java = in_background(lambda: java_state(params["java"]))
     first_addresses = in_background(addresses.host_addresses)
 
     result = {
         "files": files_state(params["paths"], problems),
         "accounts": {name: has_account(name) for name in params["accounts"]},
         "programs": {path: program_problem(path) or "ok" for path in params["programs"]},
+        "java": problems.part("java", java, {"version": None, "problem": "not asked"}),
+        "memory": memory(),
         "listeners": problems.part("listeners", lambda: listeners(params["ports"]), {}),
         "reserved_ports": problems.part("reserved_ports", reserved_ports, None),
         "packages": problems.part("packages", installed, dict.fromkeys(params["packages"])),

@@ -36,7 +36,9 @@ SHARED = {
     "mycat_status": ("mycat_status_port", "mycat_status_sql_port"),
     "haproxy": ("haproxy_alive_bind",),
 }
-ROLES_OF = {"load_balancer": ("haproxy", "keepalived"), "mycat": ("mycat_status",)}
+ROLES_OF = {"load_balancer": ("haproxy", "keepalived"), "mycat": ("mycat_status", "mycat")}
+#: Roles that a host has only where this variable is set for it.
+OPTIONAL = {"mycat": "mycat_archive"}
 
 
 class Views:
@@ -60,7 +62,8 @@ class Views:
         return other
 
     def of(self, host: str, roles: Iterable[str]) -> HostView:
-        """The view of one host with the settings of these roles."""
+        """The view of one host with the settings of these roles, as far as it has them."""
+        roles = [role for role in roles if self._has(host, role)]
         values, broken = self.inventory.templated(
             host, [*self.common, *(name for role in roles for name in self.specs[role])]
         )
@@ -83,6 +86,11 @@ class Views:
             state=self.inventory.state(host),
             connection=self._connection(host),
         )
+
+    def _has(self, host: str, role: str) -> bool:
+        """Whether a host has a role; without its variable an optional one does not count."""
+        option = OPTIONAL.get(role)
+        return option is None or bool(self.inventory.templated(host, (option,))[0].get(option))
 
     def _of_others(self, host: str, name: str) -> dict[str, Any]:
         """{name: value} as the first other host of its clusters has it that has it."""
@@ -141,7 +149,7 @@ def all_views(
         for host in members.load_balancers:
             wanted.setdefault(host, []).extend(("haproxy", "keepalived"))
         for host in members.mycats:
-            wanted.setdefault(host, []).append("mycat_status")
+            wanted.setdefault(host, []).extend(ROLES_OF["mycat"])
     found = {host: views.of(host, dict.fromkeys(names)) for host, names in wanted.items()}
     # What is wrong with hosts that a run leaves alone, a run about them says.
     aside = views.aside()

@@ -129,17 +129,34 @@ def write(path: Path, java: int = 8, without: tuple[str, ...] = (), **settings: 
 
     The same content gives the same archive. ``settings`` are those of the stand-in.
     """
+    folders = ("mycat", "mycat/conf", "mycat/logs", "mycat/catlet")
+    content = {
+        f"mycat/{name}": row for name, row in files(java, settings).items() if name not in without
+    }
+    return _archive(path, folders, content)
+
+
+def write_java(path: Path, version: str = "17.0.15") -> str:
+    """Write an archive of a Java that can tell its version and nothing else; return its SHA-256."""
+    program = f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n"
+    content = {
+        f"jre-{version}/bin/java": (0o755, program.encode()),
+        f"jre-{version}/release": (0o644, f'JAVA_VERSION="{version}"\n'.encode()),
+    }
+    return _archive(path, (f"jre-{version}",), content)
+
+
+def _archive(path: Path, folders: tuple[str, ...], content: Mapping[str, tuple[int, bytes]]) -> str:
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as archive:
-        for name in ("mycat", "mycat/conf", "mycat/logs", "mycat/catlet"):
+        for name in folders:
             folder = tarfile.TarInfo(name)
             folder.type, folder.mode = tarfile.DIRTYPE, 0o777
             archive.addfile(folder)
-        for name, (mode, content) in files(java, settings).items():
-            if name not in without:
-                entry = tarfile.TarInfo(f"mycat/{name}")
-                entry.mode, entry.size = mode, len(content)
-                archive.addfile(entry, io.BytesIO(content))
+        for name, (mode, data) in content.items():
+            entry = tarfile.TarInfo(name)
+            entry.mode, entry.size = mode, len(data)
+            archive.addfile(entry, io.BytesIO(data))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(written.getvalue(), mtime=0))
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -148,9 +165,10 @@ def write(path: Path, java: int = 8, without: tuple[str, ...] = (), **settings: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--java", type=int, default=8)
+    parser.add_argument("--java", type=int, default=8, help="the Java that it is for")
+    parser.add_argument("--of-java", action="store_true", help="an archive of a Java instead")
     options = parser.parse_args()
-    print(write(options.file, options.java))
+    print(write_java(options.file) if options.of_java else write(options.file, options.java))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
         try:
             allow = settings.get("mycat_status_allow")
             allow = _load_balancer_addresses(request, host, refused) if allow is None else allow
-            budget = mycat_loss.budget_of(_asking(request, host))
+            budget = mycat_loss.budget_of(asking(request, host))
             former = _former_ports(request, host)
             context = template_context(host, allow, program, budget, former)
             reserve = ports.command(_reserved(settings, context["ports"]), host.state)
@@ -67,7 +67,7 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
         )
 
 
-def _asking(request: Request, mycat: HostView) -> list[HostView]:
+def asking(request: Request, mycat: HostView) -> list[HostView]:
     """The load balancers of all clusters that the MyCat serves."""
     return [
         request.hosts[name]
@@ -86,7 +86,7 @@ def _former_ports(request: Request, mycat: HostView) -> list[int]:
     return [
         port
         for port in mycat.state.get("endpoint_ports") or ()
-        if port != own and any(_may_ask(lb, mycat.name, port) for lb in _asking(request, mycat))
+        if port != own and any(_may_ask(lb, mycat.name, port) for lb in asking(request, mycat))
     ]
 
 
@@ -105,15 +105,15 @@ def _load_balancer_addresses(request: Request, mycat: HostView, refused: Refusal
     The holder may ask from a VIP: Linux takes the first address of a subnet as the source in IPv4,
     which the VIP becomes when the host loses its own for a moment, and the newest in IPv6.
     """
-    asking = _asking(request, mycat)
-    if not asking:
+    load_balancers = asking(request, mycat)
+    if not load_balancers:
         raise SettingError(
             "mycat_status_allow",
             "nobody may ask this endpoint; put the load balancers into the group "
             f"{mycat.common.get('mycat_ha_lb_group')!r}, or list their addresses",
         )
     found: set[str] = set()
-    for host in asking:
+    for host in load_balancers:
         found.update(all_virtual_addresses(host))
         try:
             found.update(own_addresses(host, known_addresses(mycat)))

@@ -12,6 +12,8 @@ RUN_FOLDER = "/run/mycat_ha"
 LIBEXEC = "/usr/local/libexec/mycat_ha"
 #: What outlives a boot.
 STATE_FOLDER = "/var/lib/mycat_ha"
+#: There while a person has stopped MyCat.
+STOPPED_MARK = STATE_FOLDER + "/mycat_stopped"
 #: Seconds after which a load balancer ends a switch-over that was cut off.
 HANDOVER_LIMIT = 20
 #: Where versions before 0.2.0 looked for a load balancer's maintenance.
@@ -24,15 +26,27 @@ XINETD_SERVICE = "/etc/xinetd.d/mycat_status"
 ADDRESS_UNIT = "mycat_ha_addresses.service"
 
 #: The file of a role's own daemon, which a module of its own installs.
-MAIN_FILES = {"haproxy": (HAPROXY_CFG,), "keepalived": (KEEPALIVED_CONF,), "mycat_status": ()}
+MAIN_FILES = {
+    "haproxy": (HAPROXY_CFG,),
+    "keepalived": (KEEPALIVED_CONF,),
+    "mycat": (),
+    "mycat_status": (),
+}
 PACKAGES = {
     "haproxy": ("haproxy",),
     "keepalived": ("keepalived",),
+    "mycat": ("procps", *(f"openjdk-{java}-jre-headless" for java in (8, 11, 17, 21))),
     "mycat_status": ("python3", "xinetd"),
 }
 UNITS = {
     "haproxy": ("haproxy.service",),
     "keepalived": ("keepalived.service", ADDRESS_UNIT),
+    "mycat": ("mycat.service",),
     "mycat_status": ("xinetd.service", "mycat_status.socket"),
 }
-ACCOUNTS = {"haproxy": (), "keepalived": ("keepalived_script",), "mycat_status": ("mycat_status",)}
+ACCOUNTS = {
+    "haproxy": (),
+    "keepalived": ("keepalived_script",),
+    "mycat": ("mycat",),
+    "mycat_status": ("mycat_status",),
+}

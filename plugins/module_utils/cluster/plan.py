@@ -16,7 +16,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 from ..haproxy.settings import is_local
 from ..readers import SettingError
 from ..report import document, watching
-from . import changes, endpoint, firewall, haproxy, keepalived, waves
+from . import changes, endpoint, firewall, haproxy, keepalived, mycat, waves
 from .hosts import HostView, answering_port, vips_of
 from .managed import ACCOUNTS, MAIN_FILES
 from .request import Cluster, Refusals, Request, kinds
@@ -56,6 +56,7 @@ def make(request: Request) -> Result:
     clusters = [Cluster(request, members, refused) for members in request.clusters]
     planned = _planned(request, clusters)
     needs: dict[str, Iterable[dict[str, Any]]] = {
+        "mycat": mycat.needs(request, refused) if "mycat" in request.roles else (),
         "mycat_status": endpoint.needs(request, refused) if "mycat_status" in request.roles else (),
         "haproxy": (
             each for one in clusters if "haproxy" in request.roles for each in haproxy.needs(one)
@@ -196,6 +197,7 @@ def _run(
                     *(note for one in planned for note in _notes(one)),
                     *_notes_on_ports(request, hosts),
                     *_notes_on_statistics(request),
+                    *mycat.notes(request),
                     *_notes_on_firewalls(hosts),
                 )
             )

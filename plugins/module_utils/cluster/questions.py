@@ -10,6 +10,7 @@ from typing import Any, Mapping, Sequence
 
 from ..keepalived.settings import programs
 from ..readers import SettingError
+from . import mycat
 from .files import Role
 from .hosts import HostView, answering_port, vips_of
 from .managed import ACCOUNTS, MAIN_FILES, PACKAGES, SOCKET_UNIT, UNITS, XINETD_SERVICE
@@ -51,6 +52,12 @@ def questions(
         asked["endpoint_port"] = own["mycat_status_port"]
         asked["endpoint_listeners"] = [XINETD_SERVICE, SOCKET_UNIT]
         asked["ports"] = [own["mycat_status_port"]]
+    if "mycat" in roles:
+        more = mycat.asked(host)
+        asked["paths"] += [path for path in more["paths"] if path not in asked["paths"]]
+        asked["packages"] += more["packages"]
+        asked["java"] = more["java"]
+        asked["ports"] = [*asked.get("ports", ()), *mycat.ports_of(host)]
     if own.get("mycat_status_credentials_file"):
         asked["paths"].append(own["mycat_status_credentials_file"])
     login = next(

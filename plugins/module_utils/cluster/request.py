@@ -24,7 +24,7 @@ class Request:
     that this run leaves alone; of their load balancers ``hosts`` has those that matter: the first
     of each cluster, and all that ask a MyCat of ``clusters``. ``playing`` are the hosts that are
     changed now, None for all; ``name_of`` tells which host of the inventory has an address, ""
-    if none."""
+    if none. ``sources`` {host: cluster.mycat.Sources} are of hosts whose MyCat is installed."""
 
     clusters: Sequence[Members]
     hosts: Mapping[str, HostView]
@@ -37,6 +37,7 @@ class Request:
     managed: str = "Ansible managed"
     playing: Collection[str] | None = None
     name_of: Callable[[str], str] = lambda _address: ""
+    sources: Mapping[str, Any] = field(default_factory=dict)
 
     def needs(
         self, role: str, host: HostView, context: Mapping[str, Any], **more: Any

@@ -228,14 +228,17 @@ def described(path: str, most: int) -> tuple[dict[str, str | None], str]:
     """What is at a path as ``{"kind", "sha256", "mode", "owner", "group"}``, and what is wrong.
 
     ``kind`` is that of a Content. Only a file has a ``sha256``, and only one of at most ``most``
-    bytes that can be read; the second result says why it has none.
+    bytes that can be read; the second result says why it has none. A link has a ``target``, too.
     """
     state: dict[str, str | None] = dict.fromkeys(("sha256", "mode", "owner", "group"))
+    target: dict[str, str | None] = {}
     try:
         found = os.lstat(path)
         problem = ""
         if stat.S_ISREG(found.st_mode):
             found, state["sha256"], problem = _hashed(path, found, most)
+        elif stat.S_ISLNK(found.st_mode):
+            target = {"target": os.readlink(path)}
     except (FileNotFoundError, NotADirectoryError):
         return {"kind": ABSENT.kind, **state}, ""
     except OSError as error:
@@ -243,7 +246,7 @@ def described(path: str, most: int) -> tuple[dict[str, str | None], str]:
     state["mode"] = f"{stat.S_IMODE(found.st_mode):04o}"
     state["owner"] = owner_name(found.st_uid)
     state["group"] = group_name(found.st_gid)
-    return {"kind": kind_of(found.st_mode), **state}, problem
+    return {"kind": kind_of(found.st_mode), **state, **target}, problem
 
 
 def _hashed(path: str, found: os.stat_result, most: int) -> tuple[os.stat_result, str | None, str]:

@@ -34,10 +34,10 @@ from ansible_collections.mycat.ha.plugins.module_utils.host.endpoint import port
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.config_test import masked
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse
 from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
-from ansible_collections.mycat.ha.plugins.plugin_utils.views import ROLES_OF, fold
+from ansible_collections.mycat.ha.plugins.plugin_utils.views import OPTIONAL, ROLES_OF, fold
 
 ROOT = Path(__file__).parents[5]
-NAMES = ("mycat_status", "haproxy", "keepalived")
+NAMES = ("mycat", "mycat_status", "haproxy", "keepalived")
 VIP = "192.0.2.100"
 LATER = "2026-11-26T00:13:00Z"
 
@@ -81,7 +81,12 @@ def facts(address: str) -> dict[str, Any]:
 def view(name: str, address: str, kinds: Iterable[str], variables: Mapping[str, Any]) -> HostView:
     """A host that answers and has nothing yet."""
     specs = all_specs()
-    wanted = [role for kind in kinds for role in ROLES_OF[kind]]
+    wanted = [
+        role
+        for kind in kinds
+        for role in ROLES_OF[kind]
+        if role not in OPTIONAL or OPTIONAL[role] in variables
+    ]
     common, wrong = typed(specs["common"], variables)
     settings = {}
     for role in wanted:

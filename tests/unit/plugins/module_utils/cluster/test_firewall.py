@@ -40,7 +40,7 @@ def test_ufw_is_told_what_the_cluster_needs() -> None:
 
 
 def test_the_order_of_roles_that_change_tells_nothing() -> None:
-    result = planned(behind("ufw"), changing=["keepalived", "mycat_status", "haproxy"])
+    result = planned(behind("ufw"), changing=["keepalived", "mycat_status", "haproxy", "mycat"])
     assert told(result, "lb1")
     assert told(planned(behind("ufw"), changing=["haproxy"]), "lb1") == []
 

@@ -38,6 +38,7 @@ KINDS = {
     "common": ("load_balancer", "mycat"),
     "haproxy": ("load_balancer",),
     "keepalived": ("load_balancer",),
+    "mycat": ("mycat",),
     "mycat_status": ("mycat",),
 }
 #: Where another role would refuse it, too.

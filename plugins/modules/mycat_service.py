@@ -1,0 +1,182 @@
+#!/usr/bin/python
+# Copyright: mycat.ha maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mycat_service
+short_description: Let MyCat run from a folder, drained before it stops
+version_added: 0.2.0
+description:
+  - Points the link at O(home) to O(folder) and has the unit C(mycat.service) run MyCat.
+  - Before MyCat stops, its health endpoint says that it drains, and its sessions get time to end.
+    It is drained until the new one is ready.
+  - Fails with the reason that MyCat wrote to C(logs/wrapper.log) where it does not start.
+options:
+  home:
+    description: The link.
+    type: path
+    required: true
+  folder:
+    description: Where it is to lead.
+    type: path
+    required: true
+  adopt:
+    description: Whether a directory at O(home) is renamed, C(-before) behind its name.
+    type: bool
+    default: false
+  restart:
+    description: Whether a MyCat that runs from O(folder) is restarted.
+    type: bool
+    default: false
+  started:
+    description: Whether MyCat is to run afterwards.
+    type: bool
+    default: true
+  port:
+    description: SQL port of MyCat.
+    type: int
+    default: 8066
+  endpoint_port:
+    description: Port of the health endpoint, 0 for none.
+    type: int
+    default: 0
+  notice:
+    description: Seconds until all load balancers know that MyCat drains.
+    type: float
+    default: 3.5
+  drain_seconds:
+    description: Seconds that sessions get to end.
+    type: float
+    default: 30
+  start_timeout:
+    description: Seconds within which MyCat has to greet.
+    type: float
+    default: 60
+attributes:
+  check_mode:
+    support: full
+    description: Tells whether MyCat would be started, restarted or led elsewhere.
+  diff_mode:
+    support: none
+    description: It changes no text.
+author:
+  - mycat.ha maintainers (@mycat-ha)
+"""
+
+EXAMPLES = r"""
+- name: Run the new MyCat
+  mycat.ha.mycat_service:
+    home: /usr/local/mycat
+    folder: /usr/local/mycat-1.6.7.6-5d849157
+    endpoint_port: 48700
+"""
+
+RETURN = r"""
+former:
+  description: The folder that MyCat ran from before, empty without one.
+  returned: always
+  type: str
+  sample: /usr/local/mycat-1.6.7.4-0d849157
+ran:
+  description: Whether MyCat ran before.
+  returned: always
+  type: bool
+  sample: true
+by_hand:
+  description: Whether MyCat ran before without the unit.
+  returned: always
+  type: bool
+  sample: false
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mycat.ha.plugins.module_utils.host import mycat_run as mycat
+from ansible_collections.mycat.ha.plugins.module_utils.host.commands import CommandError, run
+
+
+def argument_spec():
+    """Return the options as Ansible wants them."""
+    return {
+        "home": {"type": "path", "required": True},
+        "folder": {"type": "path", "required": True},
+        "adopt": {"type": "bool", "default": False},
+        "restart": {"type": "bool", "default": False},
+        "started": {"type": "bool", "default": True},
+        "port": {"type": "int", "default": 8066},
+        "endpoint_port": {"type": "int", "default": 0},
+        "notice": {"type": "float", "default": 3.5},
+        "drain_seconds": {"type": "float", "default": 30.0},
+        "start_timeout": {"type": "float", "default": 60.0},
+    }
+
+
+def renamed(home):
+    """Rename the directory that is MyCat's home; return its new name."""
+    number, name = 1, f"{home}-before"
+    while os.path.lexists(name):
+        number += 1
+        name = f"{home}-before-{number}"
+    os.rename(home, name)
+    return name
+
+
+def lead(home, folder):
+    """Point the link to the folder, in one step."""
+    new = f"{home}.new"
+    if os.path.lexists(new):
+        os.unlink(new)
+    os.symlink(folder, new)
+    os.rename(new, home)
+
+
+def change(params, result):
+    """Bring about what the options say. Raises ServiceError, CommandError, OSError."""
+    home, folder, port = params["home"], params["folder"], params["port"]
+    ran, drained = result["ran"], False
+    try:
+        if ran:
+            drained = mycat.drain(port, params["notice"], params["drain_seconds"])
+        mycat.stop(home)
+        if os.path.isdir(home) and not os.path.islink(home):
+            if not params["adopt"]:
+                raise mycat.ServiceError(f"{home} is a directory, which is not replaced")
+            result["former"] = renamed(home)
+        lead(home, folder)
+        if params["started"]:
+            run(["systemctl", "daemon-reload"], 60)
+            ready = params["endpoint_port"] if drained else 0
+            mycat.start(home, port, params["start_timeout"], ready)
+    finally:
+        if drained:
+            mycat.undrain()
+
+
+def main():
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    params = module.params
+    home, folder = params["home"], params["folder"]
+    there = os.path.realpath(home) if os.path.lexists(home) else ""
+    result = {"changed": False, "former": there, "ran": False, "by_hand": False}
+    try:
+        by_unit = mycat.unit_runs()
+        result["ran"] = by_unit or mycat.runs(home)
+        result["by_hand"] = result["ran"] and not by_unit
+        settled = there == os.path.realpath(folder) and result["ran"] == params["started"]
+        result["changed"] = not settled or params["restart"]
+        if result["changed"] and not module.check_mode:
+            change(params, result)
+    except (mycat.ServiceError, CommandError) as error:
+        module.fail_json(msg=str(error), **result)
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: {error.strerror}", **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
