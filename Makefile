@@ -39,7 +39,7 @@ UNITS_WITHOUT_CORE := $(addprefix tests/unit/,lab tools roles/mycat_status \
 	$(addprefix plugins/module_utils/,haproxy host keepalived network report vrrp))
 
 .PHONY: help venv lock demo demo-down check lint lint-ansible types units units-slow units-mutations units-cores units-host images build sanity sanity-cores \
-	converge molecule differential differential-short bench test test-long clean
+	converge molecule real-mycat differential differential-short bench test test-long clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -118,6 +118,16 @@ molecule: molecule-$(SCENARIO) ## Run one Molecule scenario (SCENARIO=default)
 
 molecule-%: venv
 	tools/scenario $*
+
+real-mycat: export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule/mycat
+real-mycat: export MOLECULE_INVENTORY_FILE := $(CURDIR)/.cache/molecule/mycat/inventory/ansible_inventory.yml
+real-mycat: export ARCHIVE SHA256 JAVA JAVA_SHA256
+real-mycat: venv ## Measure a real MyCat (ARCHIVE=, SHA256=, JAVA=, JAVA_SHA256=: archives of MyCat and of a Java)
+	mkdir -p $(MOLECULE_EPHEMERAL_DIRECTORY)
+	molecule create -s mycat
+	molecule prepare -s mycat
+	python tools/real_mycat.py
+	molecule destroy -s mycat
 
 differential: venv ## The VRRP model against real keepalived, N random cases (N=1000) on each version
 	$(DIFFERENTIAL) --release bookworm --cases $(N)
