@@ -66,8 +66,14 @@ def test_an_older_package_is_updated_host_by_host(client, vip, lbs, older):
     assert "main: nothing to update" in again.said
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-@pytest.mark.parametrize("step", ["Have its virtual IPs go", "Update its packages", "Have it take"])
+@pytest.mark.parametrize(
+    ("step", "by"),
+    [
+        ("Have its virtual IPs go", signal.SIGKILL),
+        ("Update its packages", signal.SIGINT),
+        ("Have it take", signal.SIGKILL),
+    ],
+)
 def test_a_run_that_is_cut_off_is_finished_by_the_next(lbs, vip, older, step, by):
     kill_playbook(PLAYBOOK, f"TASK [mycat.ha.cluster : {step}", by=by)
     done = update()
