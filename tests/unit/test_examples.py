@@ -112,9 +112,10 @@ def test_variables_are_known_and_of_their_type(variables, spec):
 
 @pytest.fixture(scope="session")
 def there() -> set[str]:
-    """The names of playbooks, roles, modules and other plugins."""
+    """The names of playbooks, roles, modules and other plugins, and of metrics."""
     named = [*ROOT.glob("plugins/*/*.py"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*")]
-    return {path.stem for path in named}
+    hook = (ROOT / "roles/keepalived/templates/record_state.sh.j2").read_text(encoding="utf-8")
+    return {*(path.stem for path in named), *re.findall(r"# TYPE (\w+)", hook)}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -442,6 +442,8 @@ def _context(
         "checks": list(_told_checks(settings)),
         "interfaces": list(dict.fromkeys(filter(None, (link["interface"] for link in links)))),
         "vips": list(plan.addresses),
+        "instances": dict(plan.instances),
+        "metrics_directory": settings["keepalived_metrics_directory"],
         # What an operator's programs and raw lines need, nobody knows.
         "confined": not mine.programs and not list(raw_lines(settings)),
         "own_addresses": list(dict.fromkeys(link["address"] for link in links)),

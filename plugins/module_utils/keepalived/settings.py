@@ -368,6 +368,13 @@ def _judge_hooks(settings: Settings) -> None:
     log = settings.get("keepalived_log")
     if log and not re.fullmatch(r"/[\w./-]+", log, re.ASCII):
         raise readers.wrong("keepalived_log", log, "a whole path like /var/log/haproxy_check.log")
+    metrics = settings.get("keepalived_metrics_directory")
+    if metrics and not re.fullmatch(r"(/[\w.-]+)+", metrics, re.ASCII):
+        raise readers.wrong(
+            "keepalived_metrics_directory",
+            metrics,
+            "a whole path like /var/lib/prometheus/node-exporter",
+        )
     if settings["keepalived_notify_user"]:
         readers.user("keepalived_notify_user", settings["keepalived_notify_user"])
 

@@ -33,12 +33,13 @@ def record(tmp_path):
             state_folder=tmp_path,
             mode="fault",
             interfaces=["lo"],
+            instances={"192.0.2.100": "vip_1", "192.0.2.101": "a/b"},
             checks=[
                 {"program": check, "command": check, "fails": "check disk fails"},
             ],
         )
     )
-    for name in ("state", "history"):
+    for name in ("state", "history", "metrics"):
         (tmp_path / name).mkdir()
     (tmp_path / "bin").mkdir()
     logger = tmp_path / "bin/logger"
@@ -190,3 +191,56 @@ def test_a_switch_over_that_is_over_already_is_named(record, tmp_path):
     (tmp_path / "maintenance").write_text("0\n")
     record("INSTANCE", "vip_1", "FAULT", "254")
     assert noted(tmp_path) == [("FAULT", "somebody moves the addresses (switch-over)")]
+
+
+# ---- metrics ----
+
+
+def samples(folder: Path) -> dict[str, float]:
+    """What node_exporter would read, {sample: value}; every metric has its type told before."""
+    found, typed = {}, set()
+    for line in (folder / "metrics/mycat_ha_vrrp.prom").read_text().splitlines():
+        if line.startswith("# TYPE "):
+            typed.add(line.split()[2])
+        elif not line.startswith("#"):
+            sample, _blank, value = line.rpartition(" ")
+            assert sample.partition("{")[0] in typed
+            assert sample not in found
+            found[sample] = float(value)
+    return found
+
+
+def test_each_state_is_in_the_metrics(record, tmp_path):
+    of = 'vip="192.0.2.100",vrrp_instance="vip_1"'
+    for state in ("BACKUP", "MASTER", "FAULT", "STOP"):
+        record("INSTANCE", "vip_1", state, "254")
+        found = samples(tmp_path)
+        assert found[f"mycat_ha_vrrp_holder{{{of}}}"] == (state == "MASTER")
+        for one in ("BACKUP", "MASTER", "FAULT", "STOP"):
+            assert found[f'mycat_ha_vrrp_state{{{of},state="{one}"}}'] == (one == state)
+    assert found[f"mycat_ha_vrrp_transitions_total{{{of}}}"] == 4
+    assert found[f"mycat_ha_vrrp_priority{{{of}}}"] == 254
+    changed = found[f"mycat_ha_vrrp_last_change_timestamp_seconds{{{of}}}"]
+    assert abs(changed - (tmp_path / "state/vip_1").stat().st_mtime) < 60
+
+
+def test_instances_are_told_apart_and_one_that_went_leaves_no_metrics(record, tmp_path):
+    for name in ("vip_1", "a/b", "gone"):
+        record("INSTANCE", name, "MASTER", "100")
+    text = (tmp_path / "metrics/mycat_ha_vrrp.prom").read_text()
+    assert 'holder{vip="192.0.2.100",vrrp_instance="vip_1"} 1' in text
+    assert 'holder{vip="192.0.2.101",vrrp_instance="a/b"} 1' in text
+    assert "gone" not in text
+
+
+def test_the_metrics_are_for_everybody_and_nothing_half_written_is_seen(record, tmp_path):
+    record("INSTANCE", "vip_1", "MASTER", "254")
+    shown = [path for path in (tmp_path / "metrics").iterdir() if path.suffix == ".prom"]
+    assert [path.name for path in shown] == ["mycat_ha_vrrp.prom"]
+    assert stat.S_IMODE(shown[0].stat().st_mode) == 0o644
+
+
+def test_the_state_is_recorded_without_a_folder_for_metrics(record, tmp_path):
+    (tmp_path / "metrics").rmdir()
+    record("INSTANCE", "vip_1", "MASTER", "254")
+    assert (tmp_path / "state/vip_1").read_text() == "MASTER\n"
