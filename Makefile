@@ -31,9 +31,9 @@ UNITS := not slow
 # A file's tests one after the other: some want no other keepalived on the machine.
 IN_PARALLEL := -q --numprocesses 2 --dist loadfile
 
-# What is carried to managed hosts, whose Python may be older than the controller's; cluster/ is the controller's alone.
+# What is carried to managed hosts, whose Python may be older than the controller's; these are the controller's alone.
 UNITS_OF_HOSTS := tests/unit/plugins/modules tests/unit/plugins/module_utils tests/unit/roles \
-	--ignore tests/unit/plugins/module_utils/cluster
+	$(addprefix --ignore tests/unit/plugins/module_utils/,cluster report)
 # What imports nothing of Ansible: one ansible-core more says nothing of it.
 UNITS_WITHOUT_CORE := $(addprefix tests/unit/,lab tools roles/mycat_status \
 	$(addprefix plugins/module_utils/,haproxy host keepalived network report vrrp))
