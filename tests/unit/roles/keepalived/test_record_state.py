@@ -94,11 +94,11 @@ def test_a_name_leads_out_of_no_directory(record, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("name", ["a", "a.new", ".a"])
+@pytest.mark.parametrize("name", ["state/a", "state/a.new", "state/.a", "history/a"])
 def test_a_link_that_another_user_left_is_not_followed(record, tmp_path, name):
     target = tmp_path / "target"
     target.write_text("")
-    (tmp_path / "state" / name).symlink_to(target)
+    (tmp_path / name).symlink_to(target)
     record("INSTANCE", "a", "MASTER", "254")
     assert target.read_text() == ""
     assert (tmp_path / "state/a").read_text() == "MASTER\n"
