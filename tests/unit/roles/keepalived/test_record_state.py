@@ -94,7 +94,9 @@ def test_a_name_leads_out_of_no_directory(record, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("name", ["state/a", "state/a.new", "state/.a", "history/a"])
+@pytest.mark.parametrize(
+    "name", ["state/a", "state/a.new", "state/.a", "history/a", "metrics/.new"]
+)
 def test_a_link_that_another_user_left_is_not_followed(record, tmp_path, name):
     target = tmp_path / "target"
     target.write_text("")
