@@ -55,6 +55,17 @@ def test_vip_leaves_a_failed_haproxy_and_stays_where_it_went(
     assert_vip_stays(standby, MASTER_DOWN)
 
 
+def test_an_end_of_haproxy_is_logged(holder):
+    def logged():
+        said = holder.run("cat", "/usr/local/keepalived/haproxy_check.log", check=False).stdout
+        return said.count("haproxy is stopped, vip shift!")
+
+    before = logged()
+    with haproxy_unattended(holder):
+        holder.run("pkill", "-9", "-x", "haproxy")
+        await_(lambda: logged() == before + 1, 10, "a line in the log")
+
+
 def test_haproxy_that_systemd_starts_again_at_once_serves_again(holder, lbs, client, vip):
     with Watch(lbs, vip) as watch:
         outage = measure(client, vip, lambda: holder.run("pkill", "-9", "-x", "haproxy"), BUDGET)
