@@ -57,8 +57,15 @@ class ActionModule(ActionBase):
         first = [host for members in others for host in members.load_balancers[:1]]
         hosts = all_views(views, clusters, (*asking, *first))
         found = sources(inventory, hosts.values(), refused)
+        unknown = [
+            host
+            for host in dict.fromkeys((*kinds(clusters)[0], *kinds(clusters)[1], *asking))
+            if not hosts[host].facts and not hosts[host].reachable
+        ]
         if refused.found:
-            return {**result, "changed": False, **_refusal(refused.sentences(kinds(clusters)))}
+            # A variable may want facts of a host that was not read yet.
+            refusal = _refusal(refused.sentences(kinds(clusters)))
+            return {**result, "changed": False, **refusal, "missing": unknown}
         plan = make(
             Request(
                 clusters=clusters,
@@ -75,11 +82,6 @@ class ActionModule(ActionBase):
                 sources=found,
             )
         )
-        unknown = [
-            host
-            for host in dict.fromkeys((*kinds(clusters)[0], *kinds(clusters)[1], *asking))
-            if not hosts[host].facts and not hosts[host].reachable
-        ]
         if self._task.check_mode and plan.run["changing"]:
             # Nothing is at risk, so all hosts go at once.
             plan.run["waves"] = [plan.run["changing"]]
