@@ -22,7 +22,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         _valid, options = self.validate_argument_spec(
-            {"moving": {"type": "bool", "default": False}}
+            {
+                "moving": {"type": "bool", "default": False},
+                "removing": {"type": "bool", "default": False},
+            }
         )
         try:
             inventory = Inventory(self._task, self._loader, task_vars or {})
@@ -32,8 +35,8 @@ class ActionModule(ActionBase):
                 raise nobody("mycat_ha_lb_group", lb_group)
             if not any(members.mycats for members in (*clusters, *others)):
                 raise nobody("mycat_ha_mycat_group", mycat_group)
-            if options["moving"]:
-                clusters, others = concerned(inventory, clusters, others)
+            if options["moving"] or options["removing"]:
+                clusters, others = concerned(inventory, clusters, others, options["removing"])
         except SettingError as error:
             return {**result, "failed": True, "msg": str(error)}
         return {

@@ -22,6 +22,11 @@ options:
         C(mycat_ha_leave), C(mycat_ha_maintenance) or C(mycat_ha_maintenance_end) names.
     type: bool
     default: false
+  removing:
+    description:
+      - Whether the run is only about the clusters of the hosts that C(mycat_ha_remove) names.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - mycat.ha.attributes.asks
 author:

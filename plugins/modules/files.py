@@ -67,6 +67,11 @@ options:
     type: list
     elements: path
     default: []
+  absent_if_empty:
+    description: Directories that go, after O(absent), where nothing is in them; others stay.
+    type: list
+    elements: path
+    default: []
 attributes:
   check_mode:
     support: full
@@ -157,6 +162,7 @@ def argument_spec():
             "no_log": True,
         },
         "absent": {"type": "list", "elements": "path", "default": []},
+        "absent_if_empty": {"type": "list", "elements": "path", "default": []},
     }
 
 
@@ -321,10 +327,10 @@ def refuse_other_kind(path, before, kind):
         raise FileError(f"{path} is {found}, but should be a {kind}; move it away first")
 
 
-def removed(path, gone, check_mode):
+def removed(path, gone, check_mode, only_empty=False):
     """Remove what is at a path; return what was there. ``gone`` are paths that were removed before.
 
-    In check mode these are still there.
+    In check mode these are still there. With ``only_empty`` a directory with something in it stays.
     """
     if not folder_exists(path):
         return ABSENT
@@ -334,6 +340,8 @@ def removed(path, gone, check_mode):
             raise FileError(f"{path} is neither a file nor a directory; remove it by hand")
         left = place.names() if before.kind == "directory" else []
         if any(os.path.join(path, name) not in gone for name in left):
+            if only_empty:
+                return ABSENT
             raise FileError(f"{path} is a directory with something in it; remove that first")
         if before != ABSENT and not check_mode:
             place.remove()
@@ -369,8 +377,12 @@ def apply(module, contents, result):
         report(entry["path"], before, after, entry["secret"])
         if not check_mode:
             module.set_default_selinux_context(entry["path"], False)
-    for path in itertools.chain(*map(with_compiled, module.params["absent"])):
-        before = removed(path, result["changed_paths"], check_mode)
+    leaving = [
+        (path, False) for path in itertools.chain(*map(with_compiled, module.params["absent"]))
+    ]
+    leaving += [(path, True) for path in module.params["absent_if_empty"]]
+    for path, only_empty in leaving:
+        before = removed(path, result["changed_paths"], check_mode, only_empty)
         if before != ABSENT:
             report(path, Content(before.kind), ABSENT)
 

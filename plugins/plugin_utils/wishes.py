@@ -9,6 +9,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.members import Members
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.removal import (
+    PACKAGES as REMOVE_PACKAGES,
+)
+from ansible_collections.mycat.ha.plugins.module_utils.cluster.removal import (
+    REMOVE,
+    Removal,
+    read_removal,
+)
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.restart import (
     MINIMUM,
     ONLY,
@@ -47,6 +55,12 @@ def update_wishes(inventory: Inventory) -> tuple[list[str], str]:
     return list(settings[PACKAGES]), str(settings[REBOOT])
 
 
+def removal(inventory: Inventory, clusters: list[Members], others: list[Members]) -> Removal:
+    """Which hosts leave. Raises SettingError."""
+    settings = _settings(inventory, (REMOVE, REMOVE_PACKAGES))
+    return read_removal(settings, clusters, others, _playing(inventory))
+
+
 def _playing(inventory: Inventory) -> list[str]:
     return list(inventory.task_vars.get("ansible_play_hosts_all") or ())
 
@@ -64,8 +78,11 @@ def _settings(inventory: Inventory, names: Iterable[str]) -> dict[str, Any]:
 
 
 def concerned(
-    inventory: Inventory, clusters: list[Members], others: list[Members]
+    inventory: Inventory, clusters: list[Members], others: list[Members], removing: bool
 ) -> tuple[list[Members], list[Members]]:
     """The clusters of the hosts that the variables name, and all others. Raises SettingError."""
-    named = [wish.members for wish in wishes(inventory, clusters, others)]
+    if removing:
+        named = list(removal(inventory, clusters, others).members)
+    else:
+        named = [wish.members for wish in wishes(inventory, clusters, others)]
     return named, [*others, *(members for members in clusters if members not in named)]

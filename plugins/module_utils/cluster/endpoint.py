@@ -43,7 +43,8 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
             budget = mycat_loss.budget_of(asking(request, host))
             former = _former_ports(request, host)
             context = template_context(host, allow, program, budget, former)
-            reserve = ports.command(_reserved(settings, context["ports"]), host.state)
+            reserved = _reserved(settings, context["ports"])
+            reserve = ports.command(reserved, host.state)
         except (SettingError, RefusalError) as error:
             refused.add_each(host.name, error)
             continue
@@ -58,6 +59,7 @@ def needs(request: Request, refused: Refusals) -> Iterator[dict[str, Any]]:
             leaves=[] if changes.gone([other], files) else [other],
             former_ports=former,
             reserve=reserve,
+            listening=reserved,
             further=["ports for the endpoint and MyCat alone"] if reserve else [],
             ports=[*context["ports"], settings["mycat_status_sql_port"]],
             asking=[address for address in context["allow"] if address not in LOCAL],

@@ -67,6 +67,20 @@ def commands(host: HostView, texts: list[str]) -> list[list[str]]:
     ]
 
 
+def closing(host: HostView, wanted: list[Rule]) -> list[list[str]]:
+    """What takes those of the rules away that the host's firewall has, for now and for later."""
+    known = (host.state.get("firewall") or {}).get("rules") or ()
+    texts = dict.fromkeys(text for rule in wanted for text in _texts(host, rule))
+    found = [text for text in texts if text in known]
+    if _kind(host) == "ufw":
+        return [["ufw", "delete", *shlex.split(text)[1:]] for text in found]
+    return [
+        ["firewall-cmd", *when, f"--remove-rich-rule={text}"]
+        for text in found
+        for when in (["--permanent"], [])
+    ]
+
+
 def by_hand(rule: Rule) -> str:
     """The rule as nftables reads it, for an operator to put into his own set."""
     family = "ip6" if ":" in rule.source else "ip"

@@ -49,6 +49,7 @@ def needs(cluster: Cluster) -> Iterator[dict[str, Any]]:
             units=["haproxy.service"],
             bounds=mycat_loss.bounds(times),
             reserve=reserve,
+            listening=sorted(listening),
             further=[*_changes(host, text), *(["ports for HAProxy alone"] if reserve else [])],
         )
 

@@ -155,14 +155,16 @@ def _merge(request: Request, entry: dict[str, Any], role: str, needs: dict[str, 
 
 def _open_firewall(request: Request, host: HostView, entry: dict[str, Any]) -> None:
     """Put what the host's firewall has to be told into ``entry``: commands, and what is noted."""
-    entry["firewall"], entry["firewall_notes"] = [], []
+    entry["firewall"], entry["firewall_notes"], entry["firewall_closing"] = [], [], []
     kind = (host.state.get("firewall") or {}).get("kind")
     if not kind or host.common.get("mycat_ha_firewall") == "off":
         return
     wanted = firewall.rules(host, entry)
     if kind == "nftables":
         entry["firewall_notes"] = list(dict.fromkeys(map(firewall.by_hand, wanted)))
-    elif set(request.changing) == set(request.roles):
+        return
+    entry["firewall_closing"] = firewall.closing(host, wanted)
+    if set(request.changing) == set(request.roles):
         lacking = firewall.missing(host, wanted)
         entry["firewall"] = firewall.commands(host, lacking)
         entry["changes"] += [f"{kind}: {text}" for text in lacking]

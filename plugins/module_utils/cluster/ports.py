@@ -55,6 +55,16 @@ def command(ports: Iterable[int], state: Mapping[str, Any]) -> list[str]:
     return ["/bin/sh", "-c", reservation(wanted)]
 
 
+def release(ports: Iterable[int], state: Mapping[str, Any], file: str = KERNELS) -> list[str]:
+    """What takes the ports from those that the kernel of a host keeps, nothing where it has none
+    of them."""
+    listed = _listed(str(state.get("reserved_ports") or ""))
+    left = sorted(listed - set(ports))
+    if len(left) == len(listed):
+        return []
+    return ["/bin/sh", "-c", f"echo '{','.join(map(str, left))}' >{file}"]
+
+
 def _listed(text: str) -> set[int]:
     """The ports of a list as the kernel prints it, such as ``8066,48700-48710``."""
     found: set[int] = set()

@@ -518,3 +518,21 @@ def test_the_documentation_describes_the_options() -> None:
     spec = files.argument_spec()
     del spec["files"]["no_log"]
     assert described(yaml.safe_load(files.DOCUMENTATION)["options"]) == spec
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_folder_goes_where_nothing_of_others_is_in_it(tmp_path: Path, check_mode: bool) -> None:
+    ours, shared = tmp_path / "ours", tmp_path / "shared"
+    for directory in (ours, shared):
+        directory.mkdir()
+        (directory / "own").write_text("", encoding="utf-8")
+    (shared / "theirs").write_text("", encoding="utf-8")
+    absent = [ours / "own", shared / "own"]
+    result = run(
+        absent=absent,
+        absent_if_empty=[str(ours), str(shared), str(tmp_path / "missing")],
+        _ansible_check_mode=check_mode,
+    )
+    assert result["changed_paths"] == [*map(str, absent), str(ours)]
+    assert ours.exists() is check_mode
+    assert (shared / "theirs").exists()

@@ -64,6 +64,18 @@ def test_what_is_open_is_not_opened_again() -> None:
     assert planned(behind("ufw", rules)).run["waves"] == []
 
 
+@pytest.mark.parametrize("kind", ["ufw", "firewalld"])
+def test_what_was_opened_is_closed_and_nothing_of_others(kind: str) -> None:
+    opened = [" ".join(one) for one in planned(behind(kind)).hosts["lb1"]["firewall"]]
+    rules = [text.partition("--add-rich-rule=")[2] or text for text in opened]
+    result = planned(behind(kind, [*rules, "ufw allow 22/tcp"]))
+    closed = [" ".join(one) for one in result.hosts["lb1"]["firewall_closing"]]
+    assert closed == [
+        text.replace("ufw ", "ufw delete ").replace("--add-", "--remove-") for text in opened
+    ]
+    assert planned(behind(kind)).hosts["lb1"]["firewall_closing"] == []
+
+
 def test_restrict_refuses_what_only_the_host_needs() -> None:
     result = planned(behind("ufw", mycat_ha_firewall="restrict"))
     assert told(result, "lb1")[:2] == [

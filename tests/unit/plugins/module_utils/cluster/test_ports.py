@@ -76,3 +76,23 @@ def test_each_host_reserves_the_ports_of_what_listens_there(listener: str) -> No
         assert f'echo "{text}${{others' in plan.hosts[name][role]["reserve"][2]
         units = [row["content"] for row in plan.hosts[name][role]["files"] if "content" in row]
         assert sum(f'echo "{text}$${{others' in unit for unit in units) == 1
+
+
+@pytest.mark.parametrize(
+    ("listed", "left"),
+    [("48700,8066", "\n"), ("8060-8066,9000", "8060,8061,8062,8063,8064,8065,9000\n")],
+)
+def test_ports_are_given_back_without_those_of_others(
+    tmp_path: Path, listed: str, left: str
+) -> None:
+    file = tmp_path / "reserved"
+    file.write_text(listed, encoding="ascii")
+    subprocess.run(
+        ports.release([48700, 8066], {"reserved_ports": listed}, str(file)), check=True, timeout=60
+    )
+    assert file.read_text(encoding="ascii") == left
+
+
+@pytest.mark.parametrize("listed", ["", "9000", None])
+def test_ports_that_nobody_keeps_are_not_given_back(listed: str | None) -> None:
+    assert ports.release([8066], {"reserved_ports": listed}) == []

@@ -1,0 +1,124 @@
+"""Hosts leave a cluster that goes on serving; then it is removed, and site sets it up again."""
+
+from __future__ import annotations
+
+import pytest
+from lab.hosts import await_one_holder
+from lab.outage import measure
+from lab.playbook import run_playbook
+
+PLAYBOOK = "playbooks/remove.yml"
+ACCOUNTS = ("keepalived_script", "mycat_status")
+UNITS = ("haproxy", "keepalived", "xinetd", "mycat_ha_addresses", "mycat_status.socket")
+LEFT = r"""
+find /etc /usr/local /var/lib /run -xdev -name '*mycat_ha*'
+find /etc /usr/local /var/lib /run -xdev -name '*mycat_status*'
+find /usr/local -name 'haproxy_state*'
+grep -rlE --exclude='*-' 'mycat_ha|mycat_status' /etc || true
+find /etc/haproxy /etc/keepalived -name '*~' 2>/dev/null || true
+find /etc/systemd/system -name '*.service.d' -empty
+cat /proc/sys/net/ipv4/ip_local_reserved_ports
+"""
+
+
+def remove(*options, **variables):
+    return run_playbook(PLAYBOOK, *options, **variables)
+
+
+def left(host):
+    """What tells that the collection was ever on a host, without what runs there."""
+    return host.run("sh", "-euc", LEFT).stdout.split()
+
+
+def running(host):
+    return [unit for unit in UNITS if host.state_of(unit) not in ("inactive", "unknown")]
+
+
+def accounts(host):
+    return [
+        name for name in ACCOUNTS if not host.run("getent", "passwd", name, check=False).returncode
+    ]
+
+
+def assert_clean(host):
+    assert (left(host), running(host), accounts(host)) == ([], [], []), host.name
+
+
+@pytest.fixture
+def set_up_again(lbs, vip):
+    """The hosts as the other tests expect them."""
+    yield
+    done = run_playbook("playbooks/site.yml")
+    assert done.rc == 0, done.output
+    await_one_holder(lbs, vip)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({}, "mycat_ha_remove: is not set; write the hosts that leave"),
+        ({"mycat_ha_remove": "lb9"}, "is lb9, which is no host of these clusters"),
+        ({"mycat_ha_remove": "mycat1,mycat2"}, "names every MyCat of the cluster main"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_any_host_is_asked(holder, asked, says):
+    done = remove(**asked)
+    assert done.rc != 0
+    assert says in done.said
+    assert not done.changed
+    assert set(done.recap) <= {"client"}
+
+
+def test_the_last_one_that_can_serve_does_not_leave(holder, standby):
+    out = run_playbook("playbooks/switchover.yml", mycat_ha_maintenance=standby.name)
+    assert out.rc == 0, out.output
+    try:
+        done = remove(mycat_ha_remove=holder.name)
+    finally:
+        back = run_playbook("playbooks/switchover.yml", mycat_ha_maintenance_end=standby.name)
+    assert done.rc != 0
+    assert "no other load balancer could serve" in done.said
+    assert not done.changed
+    assert back.rc == 0, back.output
+
+
+def test_hosts_leave_then_the_whole_cluster_and_site_sets_it_up_again(
+    client, vip, lbs, mycats, holder, standby, set_up_again
+):
+    """The holder of the VIP and a MyCat leave while clients connect, then the rest."""
+    leaving = [holder, mycats[0]]
+    names = ",".join(host.name for host in leaving)
+    before = {host: left(host) for host in leaving}
+    seen_before = remove("--check", "--diff", mycat_ha_remove=names)
+    assert seen_before.rc == 0, seen_before.output
+    assert "-(file)" in seen_before.output
+    assert {host: left(host) for host in leaving} == before
+    assert all(before.values())
+
+    runs = []
+    seen = measure(
+        client,
+        vip,
+        lambda: runs.append(remove(mycat_ha_remove=names)),
+        300,
+        0.05,
+        end_with_failure=True,
+    )
+    (done,) = runs
+    print(seen, done.output)
+    assert done.rc == 0, done.output
+    assert f"goes on without {' and '.join(host.name for host in leaving)}" in done.said
+    assert seen.connections_failed == 0
+    assert await_one_holder(lbs, vip) == standby
+    for host in leaving:
+        assert_clean(host)
+
+    whole = remove(mycat_ha_remove="all")
+    assert whole.rc == 0, whole.output
+    assert "main is removed; MyCat itself is as it was" in whole.said
+    assert not whole.changed & {host.name for host in leaving}
+    for host in (*lbs, *mycats):
+        assert_clean(host)
+    assert [mycat.state_of("mycat") for mycat in mycats] == ["active"] * len(mycats)
+    again = remove(mycat_ha_remove="all")
+    assert (again.rc, again.changed) == (0, set()), again.output
