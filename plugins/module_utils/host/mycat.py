@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 
 from .commands import CommandError, find, run
 from .maintenance import await_
-from .processes import process_field, process_ids
+from .processes import process_field, process_ids, unit_of
 
 USUAL_UNIT = "mycat.service"
 NO_UNIT = "none"
@@ -61,7 +61,7 @@ class MyCat:
 
     def _found_unit(self) -> str:
         pid = self.pid
-        for unit in (*([_unit_of(pid)] if pid else []), USUAL_UNIT):
+        for unit in (*([unit_of(pid)] if pid else []), USUAL_UNIT):
             shown = _shown(unit) if unit else {}
             runs_it = (
                 shown.get("PIDFile") == self.pid_file
@@ -136,16 +136,6 @@ def _shown(unit: str) -> Mapping[str, str]:
     except CommandError:
         return {}
     return dict(line.split("=", 1) for line in said.out.splitlines() if "=" in line)
-
-
-def _unit_of(pid: int) -> str:
-    """The unit in whose cgroup a process is, empty where that is none of a service."""
-    try:
-        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-            found = re.findall(r"/([^/\n]+\.service)\b", file.read())
-    except OSError:
-        return ""
-    return found[-1] if found else ""
 
 
 def _tree(pid: int) -> list[int]:

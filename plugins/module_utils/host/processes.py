@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 
@@ -15,6 +16,8 @@ _LISTEN = "0A"
 # TIME_WAIT, CLOSE: of no process, and in no listener's way.
 _ENDED = ("06", "07")
 UNKNOWN = "unknown"
+# Until their program runs it has other names: a number in systemd's executor, setpriv, python3.
+_ENDPOINT_OF = {"mycat_status.service": "mycat_status", "xinetd.service": "xinetd"}
 
 
 def process_ids() -> list[int]:
@@ -39,6 +42,16 @@ def process_name(pid: int) -> str:
             return file.read().strip()
     except OSError:
         return ""
+
+
+def unit_of(pid: int) -> str:
+    """Return the service of systemd that a process belongs to, empty where it is of none."""
+    try:
+        with open(f"{PROC}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+            found = re.findall(r"/([^/\n]+\.service)\b", file.read())
+    except OSError:
+        return ""
+    return found[-1] if found else ""
 
 
 def start_of(pid: int) -> float | None:
@@ -113,7 +126,9 @@ def _owners(ports: Collection[int], sockets: Mapping[str, tuple[str, str]]) -> d
     for pid in process_ids() if wanted else ():
         for inode in _sockets_of(pid):
             if inode in wanted:
-                found[wanted[inode]].add(process_name(pid) or UNKNOWN)
+                found[wanted[inode]].add(
+                    _ENDPOINT_OF.get(unit_of(pid)) or process_name(pid) or UNKNOWN
+                )
                 unseen.discard(inode)
     for inode in unseen:
         found[wanted[inode]].add(UNKNOWN)

@@ -65,3 +65,20 @@ def test_when_a_process_started() -> None:
     assert processes.start_of(2**22 + 1) is None
     assert processes.process_name(2**22 + 1) == ""
     assert processes.process_field(2**22 + 1, "Name") == ""
+
+
+def test_the_endpoint_is_known_by_its_unit_before_its_program_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd 257 names a process for the descriptor of its program until that runs."""
+    root = tmp_path / "proc"
+    proc(root)
+    (root / "7" / "comm").write_text("8\n")
+    (root / "7" / "fd").mkdir()
+    (root / "7" / "fd" / "3").symlink_to("socket:[111]")
+    monkeypatch.setattr(processes, "PROC", str(root))
+    assert processes.listeners([8066]) == {8066: ["8"]}
+    (root / "7" / "cgroup").write_text("0::/system.slice/mycat_status.service\n")
+    assert processes.listeners([8066]) == {8066: ["mycat_status"]}
+    (root / "7" / "cgroup").write_text("1:name=systemd:/system.slice/xinetd.service\n")
+    assert processes.listeners([8066]) == {8066: ["xinetd"]}
