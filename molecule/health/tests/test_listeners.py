@@ -154,7 +154,7 @@ def test_a_python_that_the_endpoint_cannot_run_is_refused(whole, mycats, await_c
     assert "does not run the health endpoint as the user mycat_status" in done.said
     undone = converge(f"--limit={mycat.name}", "--skip-tags=balance")
     assert undone.rc == 0, undone.output
-    await_conclusions({mycat.name: UP})
+    await_conclusions({mycat.name: UP for mycat in mycats})
 
 
 @pytest.fixture(scope="module")
