@@ -215,6 +215,12 @@ def _wishes(host: HostView, java_used: int, command: str) -> wrapper_conf.Wishes
             raise SettingError(
                 name, f"is {given}, and {host.name} has {memory}m of memory; write less"
             )
+    for index, option in enumerate(settings["mycat_jvm_options"]):
+        if not wrapper_conf.is_option(option):
+            raise SettingError(
+                f"mycat_jvm_options[{index}]",
+                f"is {option[:60]!r}; write one option of java in each entry, like -XX:+UseG1GC",
+            )
     return wrapper_conf.Wishes(
         command=command,
         java=java_used,

@@ -20,6 +20,8 @@ _DROPPED = re.compile(
 _OPENED = ("java.base/jdk.internal.ref", "java.base/sun.nio.ch", "java.base/java.nio")
 _JMX_PORT = 1984
 MEGABYTE = 1024 * 1024
+# One word, and nothing that a shell or the wrapper would take for something else.
+_OPTION = re.compile(r"-[^\s\x00-\x1f\x7f\"'`$;&|<>\\\u201c\u201d]{1,1000}")
 _SIZE = re.compile(r"([1-9][0-9]*)([mMgG])")
 
 
@@ -77,6 +79,11 @@ def _options(wishes: Wishes) -> Iterator[str]:
         yield f"{prefix}.authenticate=false"
         yield f"{prefix}.ssl=false"
     yield from wishes.options
+
+
+def is_option(text: str) -> bool:
+    """Whether a text is one option of java."""
+    return bool(_OPTION.fullmatch(text))
 
 
 def megabytes(text: str) -> int:

@@ -117,6 +117,12 @@ def test_xml_files_are_installed_for_mycat_alone() -> None:
         ({"mycat_java": "/opt/java"}, ARCHIVE, {}, "/opt/java/bin/java on mycat1 is no Java"),
         ({"mycat_heap": "4"}, ARCHIVE, {}, "mycat_heap: is '4'; write a size"),
         (
+            {"mycat_jvm_options": ["-Da=b\nwrapper.java.command=/tmp/x"]},
+            ARCHIVE,
+            {},
+            "mycat_jvm_options[0]: is '-Da=b\\nwrapper",
+        ),
+        (
             {},
             replace(ARCHIVE, wrappers=("wrapper-linux-ppc-64",)),
             {},

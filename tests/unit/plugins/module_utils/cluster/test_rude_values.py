@@ -44,7 +44,9 @@ KINDS = {
 #: Where another role would refuse it, too.
 ONE_ROLE = {"keepalived_haproxy_alive_address": ("keepalived",)}
 #: Raw lines are the operator's own: they are whole lines, tried by the daemon itself.
-RAW = re.compile(r"extra$|haproxy_log$|virtual_routes|virtual_rules|track_interface|options$")
+RAW = re.compile(
+    r"extra$|haproxy_log$|virtual_routes|virtual_rules|track_interface|(?<!jvm_)options$"
+)
 #: Nothing of these reaches a host: names of groups and clusters, reports, and versions.
 INSIDE = re.compile(r"group$|_cluster|_report$|_ignore_variables$|packages_names|_version$")
 # What has to be set beside a variable for it to count.

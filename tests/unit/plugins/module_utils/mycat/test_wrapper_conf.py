@@ -68,3 +68,22 @@ def test_sizes(text: str, megabytes: int) -> None:
 def test_usual_sizes_fit_the_host() -> None:
     assert [wrapper_conf.usual_heap(memory) for memory in (300, 4096, 65536)] == [256, 2048, 8192]
     assert [wrapper_conf.usual_direct(memory) for memory in (300, 4096, 65536)] == [128, 512, 2048]
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("-XX:+UseG1GC", True),
+        ("-Xlog:gc*:file=/var/log/gc-%p.log:time,level:filecount=5", True),
+        ("-Dname=value", True),
+        ("UseG1GC", False),
+        ("-Da=b -Dc=d", False),
+        ("-Da=b\nwrapper.java.command=/tmp/x", False),
+        ("-Da=$(touch /tmp/x)", False),
+        ("-Da=`id`", False),
+        ("-Da=b;id", False),
+        ("", False),
+    ],
+)
+def test_an_option_of_java_is_one_word(text: str, taken: bool) -> None:
+    assert wrapper_conf.is_option(text) is taken
