@@ -16,8 +16,8 @@ unexport PYTHONDONTWRITEBYTECODE
 BRAIN := plugins/module_utils
 SCENARIO ?= default
 # What a change breaks first, and what says little more or takes long: that is left to `make test-long`.
-SCENARIOS := default attacker
-SCENARIOS_LONG := upgrade clusters weight kill spread health balance together switchover monitoring mycat
+SCENARIOS := default attacker weight kill
+SCENARIOS_LONG := upgrade clusters spread health balance together switchover monitoring mycat
 RELEASES := bookworm trixie bullseye
 CORE ?= 2.16
 # Units run on all of them, the whole of the collection on the oldest, the newest, and the development environment's.
