@@ -11,10 +11,11 @@ off. The lock on the file keeps two of them apart.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
+
+from .locks import is_locked, lock
 
 FILE = "/var/lib/mycat_ha/maintenance"
 #: Where versions before 0.2.0 had it.
@@ -42,16 +43,8 @@ def state() -> tuple[bool | None, bool]:
     """Whether somebody keeps the host out, None where nothing tells, and whether a switch-over
     from it is under way."""
     held = value()
-    moving = held == MOVING or _is_locked()
+    moving = held == MOVING or is_locked(FILE)
     return None if held is None else held not in (SERVES, MOVING), moving
-
-
-def _is_locked() -> bool:
-    try:
-        with open(FILE, encoding="ascii") as file:
-            return not _lock(file.fileno(), fcntl.LOCK_SH)
-    except OSError:
-        return False
 
 
 @contextlib.contextmanager
@@ -64,22 +57,13 @@ def alone() -> Iterator[None]:
             f"{FILE} cannot be opened ({error.strerror}); run mycat.ha.site, which makes it"
         ) from None
     try:
-        # Who only looks has the lock for an instant.
-        if not await_(lambda: _lock(descriptor, fcntl.LOCK_EX), 1.0):
+        if not lock(descriptor):
             raise NotMovedError(
                 "another switch-over or maintenance of this host is under way; wait for its end"
             )
         yield
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def write(text: str) -> None:

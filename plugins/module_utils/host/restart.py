@@ -11,13 +11,14 @@ between its steps ``until`` does.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from .locks import is_locked, lock
 
 FOLDER = "/var/lib/mycat_ha"
 FILE = FOLDER + "/restart.json"
@@ -79,17 +80,8 @@ def state() -> dict[str, Any] | None:
     note = read()
     if note is None:
         return None
-    under_way = note.until > time.time() or is_locked()
+    under_way = note.until > time.time() or is_locked(LOCK)
     return {"run": note.run, "state": note.state, "ours": note.ours, "under_way": under_way}
-
-
-def is_locked() -> bool:
-    """Whether a run is just stopping or starting MyCat."""
-    try:
-        with open(LOCK, encoding="ascii") as file:
-            return not _lock(file.fileno(), fcntl.LOCK_SH)
-    except OSError:
-        return False
 
 
 @contextlib.contextmanager
@@ -98,22 +90,11 @@ def alone() -> Iterator[None]:
     os.makedirs(FOLDER, mode=0o755, exist_ok=True)
     descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        deadline = time.monotonic() + 1.0  # who only looks has the lock for an instant
-        while not _lock(descriptor, fcntl.LOCK_EX):
-            if time.monotonic() > deadline:
-                raise TurnError("another run is just restarting this MyCat; wait for its end")
-            time.sleep(0.01)
+        if not lock(descriptor):
+            raise TurnError("another run is just restarting this MyCat; wait for its end")
         yield
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 # ---- the drain ----

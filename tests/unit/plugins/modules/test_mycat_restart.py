@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.host import restart
+from ansible_collections.mycat.ha.plugins.module_utils.host.locks import is_locked
 from ansible_collections.mycat.ha.plugins.module_utils.host.mycat import MyCat, MyCatError
 from ansible_collections.mycat.ha.plugins.module_utils.host.restart import Note, TurnError
 from ansible_collections.mycat.ha.plugins.modules import mycat_restart
@@ -141,7 +142,7 @@ def test_two_runs(ask: Ask) -> None:
     with pytest.raises(TurnError, match="another run took"):
         ask("restarted")
     with restart.alone():
-        assert restart.is_locked()
+        assert is_locked(restart.LOCK)
         with pytest.raises(TurnError, match="just restarting"):
             ask("drained", run="2")
 
