@@ -185,8 +185,9 @@ def hidden(module, content):
 
 def shown(module, text, content, known=None):
     """Return a configuration as a diff shows it; ``content`` is the new one."""
-    foreign = foreign_lines(module, content)
-    return without_digest(foreign.masked(text, known) if foreign else masked(text, known))
+    text, known = without_digest(text), known if known is None else without_digest(known)
+    foreign = foreign_lines(module, without_digest(content))
+    return foreign.masked(text, known) if foreign else masked(text, known)
 
 
 def ports(addresses):

@@ -447,3 +447,9 @@ def test_what_haproxy_says_of_a_raw_line_has_its_keyword_alone(host: Host) -> No
     raw = "    option bogus s3cret"
     result = host.run(f"{GOOD}{raw}\n", raw_lines=[raw])
     assert result["complaints"][0].endswith("unknown option '********'.")
+
+
+def test_the_digest_of_the_file_is_no_change_of_a_line(host: Host) -> None:
+    host.serves_with(GOOD.replace("@digest@", "0123456789abcdef"))
+    diff = host.run(GOOD, raw_lines=[], _ansible_diff=True)["diff"]
+    assert diff["before"] == diff["after"]
