@@ -8,8 +8,9 @@ from __future__ import annotations
 import fcntl
 import time
 
-# Seconds. Who only looks has a lock for an instant.
-_PATIENCE, _POLL = 1.0, 0.01
+#: Seconds. Who only looks has a lock for an instant.
+PATIENCE = 1.0
+_POLL = 0.01
 
 
 def is_locked(path: str) -> bool:
@@ -23,7 +24,7 @@ def is_locked(path: str) -> bool:
 
 def lock(descriptor: int) -> bool:
     """Take the lock of an open file, until it is closed; whether nobody else has it."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while not _try(descriptor, fcntl.LOCK_EX):
         if time.monotonic() >= deadline:
             return False

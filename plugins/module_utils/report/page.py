@@ -8,6 +8,7 @@ roles/cluster/templates/report.html.j2 writes it. It escapes everything: hosts c
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,20 +81,9 @@ def page(
 ) -> str:
     """The page. ``failures`` are sentences on what failed in the run; a page that is written anew
     ``every`` so many seconds has the browser read it as often."""
-    # Managed hosts have no jinja2, and ansible-test imports every file here as they would.
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals.update(clock=clock, parts=parts)
     end = moment(report["started"]) + report["seconds"]
     return str(
-        environment.from_string(template).render(
+        _compiled(template).render(
             report=report,
             failures=failures,
             every=every,
@@ -106,6 +96,22 @@ def page(
             box_height=BOX_HEIGHT,
         )
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled(template: str) -> Any:
+    # Managed hosts have no jinja2, and ansible-test imports every file here as they would.
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(clock=clock, parts=parts)
+    return environment.from_string(template)
 
 
 def verdict(report: Mapping[str, Any], failures: Sequence[str] = ()) -> str:

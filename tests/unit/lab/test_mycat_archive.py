@@ -56,6 +56,7 @@ def test_the_same_content_is_the_same_archive(tmp_path: Path) -> None:
     assert sums[0] == sums[1] != sums[2]
 
 
+@pytest.mark.thorough
 def test_it_starts_where_a_link_leads(home: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(home)
@@ -72,6 +73,7 @@ def test_it_starts_where_a_link_leads(home: Path, tmp_path: Path) -> None:
     assert mycat(link, "status").returncode == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -91,6 +93,7 @@ def test_a_wrong_schema_ends_it_and_start_says_nothing(home: Path, text: str, sa
     assert not (home / "logs/mycat.pid").exists()
 
 
+@pytest.mark.thorough
 def test_without_its_java_it_does_not_start(home: Path) -> None:
     conf = home / "conf/wrapper.conf"
     conf.write_text(conf.read_text().replace(f"command={sys.executable}", "command=/no/java"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.host import restart
+from ansible_collections.mycat.ha.plugins.module_utils.host import locks, restart
 from ansible_collections.mycat.ha.plugins.module_utils.host.locks import is_locked
 from ansible_collections.mycat.ha.plugins.module_utils.host.mycat import MyCat, MyCatError
 from ansible_collections.mycat.ha.plugins.module_utils.host.restart import Note, TurnError
@@ -134,7 +134,8 @@ def test_one_that_is_not_restarted_after_all(stage: Stage, ask: Ask, tmp_path: P
     assert restart.state() is None
 
 
-def test_two_runs(ask: Ask) -> None:
+def test_two_runs(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.02)
     ask("drained")
     with pytest.raises(TurnError, match="run this again in"):
         ask("drained", run="2")

@@ -25,6 +25,7 @@ def test_hosts_are_asked_at_once_and_told_apart() -> None:
     assert dict(looking._each(ask, hosts)) == {host: {"files": host} for host in hosts}
 
 
+@pytest.mark.thorough
 def test_one_that_dies_and_one_that_hangs_have_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking, "PATIENCE", 3.0)
     pids = multiprocessing.get_context("fork").Array("i", 1)

@@ -338,6 +338,7 @@ def test_one_deep_check_at_a_time_however_many_ask(home, start, fake):
     assert mycat.accepted == 1
 
 
+@pytest.mark.thorough
 def test_a_verdict_is_not_older_than_max_age(home, start, fake):
     mycat = fake()
     config = home.config(level="greeting", sql_port=mycat.port, max_age=0.2, check_timeout=20)

@@ -117,14 +117,15 @@ def manager(standin, statement):
         pytest.param(healthy, "query", OK, "show mycat_status is ON", OK, id="healthy-query"),
         pytest.param(setting(announce_plugin=False), "query", OK, "ON", OK, id="no-plugin-named"),
         pytest.param(hanging_jvm, "greeting", DOWN, SILENCE, OK, id="jvm-hangs"),
-        pytest.param(fault("no-greeting"), "greeting", DOWN, SILENCE, OK, id="no-greeting"),
-        pytest.param(
-            fault("silent-after-greeting"), "query", DOWN, SILENCE, OK, id="login-unanswered"
+        *(
+            pytest.param(arrange, level, DOWN, SILENCE, OK, id=name, marks=pytest.mark.thorough)
+            for name, arrange, level in (
+                ("no-greeting", fault("no-greeting"), "greeting"),
+                ("login-unanswered", fault("silent-after-greeting"), "query"),
+                ("query-unanswered", fault("silent-after-login"), "query"),
+                ("slow-query", setting(query_delay=2), "query"),
+            )
         ),
-        pytest.param(
-            fault("silent-after-login"), "query", DOWN, SILENCE, OK, id="query-unanswered"
-        ),
-        pytest.param(setting(query_delay=2), "query", DOWN, SILENCE, OK, id="slow-query"),
         pytest.param(
             setting(version="5.7.40-log"), "greeting", DOWN, "is not MyCat", OK, id="not-mycat"
         ),
@@ -246,6 +247,7 @@ def script(text):
             SILENCE,
             SILENT,
             id="command-hangs",
+            marks=pytest.mark.thorough,
         ),
         pytest.param(
             script("exec >&- 2>&-; sleep 60"),
@@ -253,6 +255,7 @@ def script(text):
             SILENCE,
             SILENT,
             id="command-hangs-with-closed-output",
+            marks=pytest.mark.thorough,
         ),
     ],
 )
@@ -289,6 +292,7 @@ def test_a_pid_file_that_may_not_be_read_is_down_and_the_source_says_ok(standin)
         standin.pid_file.chmod(0o644)
 
 
+@pytest.mark.thorough
 def test_a_jvm_that_dies_at_start_is_down_and_the_source_says_ok(stopped):
     stopped.settings(fault="refuse-start")
     assert stopped.mycat("start").returncode == 0
@@ -332,6 +336,7 @@ def test_data_hosts_are_reported_and_fail_only_where_required(standin, backend, 
     assert answer.json["backends"] == {"hostM1": backend}
 
 
+@pytest.mark.thorough
 def test_a_manager_port_that_hangs_is_no_reason_to_fail(standin):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         config = standin.config(

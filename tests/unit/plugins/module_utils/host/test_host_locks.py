@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from ansible_collections.mycat.ha.plugins.module_utils.host import locks
 from ansible_collections.mycat.ha.plugins.module_utils.host.locks import is_locked, lock
 
 
-def test_one_at_a_time_has_the_lock(tmp_path: Path) -> None:
+def test_one_at_a_time_has_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.02)
     path = tmp_path / "lock"
     assert not is_locked(str(path))
     path.write_text("")
