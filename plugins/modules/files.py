@@ -133,8 +133,8 @@ from ansible_collections.mycat.ha.plugins.module_utils.host.files import (
     group_name,
     owner_name,
 )
+from ansible_collections.mycat.ha.plugins.module_utils.host.masking import MASK
 
-MASK = "********"
 # A longer file, or one with a NUL byte, is not shown.
 MOST_SHOWN = 1024 * 1024
 

@@ -144,6 +144,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mycat.ha.plugins.module_utils.host.files import program_problem
+from ansible_collections.mycat.ha.plugins.module_utils.host.masking import without_secrets
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.change import (
     cluster_wide,
     restart_required,
@@ -158,7 +159,6 @@ from ansible_collections.mycat.ha.plugins.module_utils.keepalived.config_test im
     timed_out,
     values_of,
     with_root_scripts,
-    without_secrets,
 )
 
 

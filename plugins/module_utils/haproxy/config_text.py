@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Collection
 
-from ..host.foreign_lines import MASK, without
+from ..host.masking import MASK, without_secrets
 
 # What stands for the digest of a configuration in its own text.
 DIGEST = "@digest@"
@@ -67,7 +67,7 @@ def complaints(output: str, configuration: str, hidden: Collection[str] = ()) ->
             continue
         for secret in filter(None, secrets):
             line = line.replace(secret, MASK)
-        lines.append(without(line, hidden))
+        lines.append(without_secrets(line, hidden))
     return lines
 
 

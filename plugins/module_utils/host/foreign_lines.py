@@ -15,8 +15,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from ..network.addresses import is_address
-
-MASK = "********"
+from .masking import MASK
 
 _KEYWORD = re.compile(r"[a-z][a-z_-]*$")
 _NAME = re.compile(r"[\w.-]+$")
@@ -118,10 +117,3 @@ def _is_public(word: str) -> bool:
         return True
     address, _colon, port = word.rpartition(":")
     return port.isdigit() and (address == "*" or is_address(address.strip("[]")))
-
-
-def without(line: str, words: Iterable[str]) -> str:
-    """A line of a daemon's with these words replaced, where they stand as words."""
-    for word in sorted(words, key=len, reverse=True):
-        line = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", MASK, line)
-    return line

@@ -16,10 +16,11 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ..host.masking import MASK
 from ..vrrp.hearing import plain_address
 from ..vrrp.model import Instance
 from ..vrrp.versions import NEWEST
-from .config_test import MASK, masked
+from .config_test import masked
 from .keywords import AT_START, KEYWORDS, SECRET_BLOCKS
 from .lines import ConfError
 from .reader import parse

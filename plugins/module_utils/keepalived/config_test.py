@@ -14,6 +14,7 @@ import contextlib
 import re
 from collections.abc import Collection, Iterable, Iterator
 
+from ..host.masking import MASK, without_secrets
 from .keywords import SECRET_BLOCKS
 from .lines import ConfError
 from .tree import Statement, parse_tree, shell_words
@@ -24,8 +25,6 @@ from .tree import Statement, parse_tree, shell_words
 _TERMINATED = (143, -15)
 # What timeout(1) ends with after its SIGTERM, and after its SIGKILL.
 _TIMED_OUT = (124, 137, -9)
-
-MASK = "********"
 
 
 def complaints(exit_code: int, output: str, path: str = "") -> tuple[str, ...]:
@@ -217,10 +216,3 @@ def _secret_words(statements: Iterable[Statement], block: str) -> Iterator[str]:
         if inner == "auth_hmac" != block:
             yield from words[1:]
         yield from _secret_words(statement.block or (), inner)
-
-
-def without_secrets(line: str, words: Iterable[str]) -> str:
-    """Return a line of keepalived's with the words replaced that must not be seen."""
-    for word in sorted(words, key=len, reverse=True):
-        line = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", MASK, line)
-    return line

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..host.masking import MASK
 from ..vrrp.model import Instance, Node
-from .config_test import MASK
 
 # Of keepalived's vrrp.h, by number.
 _STATES = ("INIT", "BACKUP", "MASTER", "FAULT")

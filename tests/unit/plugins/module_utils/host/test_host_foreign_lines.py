@@ -6,11 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.haproxy.config_text import masked
-from ansible_collections.mycat.ha.plugins.module_utils.host.foreign_lines import (
-    MASK,
-    ForeignLines,
-    without,
-)
+from ansible_collections.mycat.ha.plugins.module_utils.host.foreign_lines import ForeignLines
+from ansible_collections.mycat.ha.plugins.module_utils.host.masking import MASK, without_secrets
 
 OWN = """# Ansible managed
 global
@@ -89,4 +86,4 @@ def test_a_daemon_may_quote_keywords_and_no_more() -> None:
     assert {"s3cret-1", "PW"} <= hidden
     assert not {"option", "bogus", "setenv", "check", "192.0.2.9:1", "/"} & hidden
     said = "unknown option 'bogus', too many args after 's3cret-1'"
-    assert without(said, hidden) == f"unknown option 'bogus', too many args after '{MASK}'"
+    assert without_secrets(said, hidden) == f"unknown option 'bogus', too many args after '{MASK}'"
