@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.restart import Answers, Judge, plan
-from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
 from ansible_collections.mycat.ha.plugins.module_utils.report.cluster import mapping, read_clusters
+from ansible_collections.mycat.ha.plugins.plugin_utils.deciding import Decision, Situation
 from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import Inventory
 from ansible_collections.mycat.ha.plugins.plugin_utils.wishes import order
 
@@ -34,37 +33,21 @@ def _useful(returned: Any) -> dict[str, Any]:
     return {} if useless else dict(found)
 
 
-class ActionModule(ActionBase):
-    """Decides on the controller; see the module of the same name for its documentation."""
+class ActionModule(Decision):
+    """In which order MyCats are restarted, and what is next in a turn."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
+    OPTIONS: ClassVar[dict[str, Any]] = {
+        "step": {"type": "str", "choices": list(STEPS), "default": "plan"},
+        "turn": {"type": "list", "elements": "str", "default": []},
+    }
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        _valid, options = self.validate_argument_spec(
-            {
-                "step": {"type": "str", "choices": list(STEPS), "default": "plan"},
-                "turn": {"type": "list", "elements": "str", "default": []},
-            }
-        )
-        inventory = Inventory(self._task, self._loader, task_vars or {})
-        here = inventory.task_vars["inventory_hostname"]
-        run = mapping(inventory.kept(here, "__mycat_ha_run"))
-        hosts = list(mapping(run.get("clusters")))
-        states = {host: inventory.state(host) or None for host in hosts}
-        try:
-            wished = order(inventory, inventory.clusters()[0])
-        except SettingError as error:
-            return {**result, "failed": True, "msg": str(error)}
+    def decide(self, situation: Situation, options: dict[str, Any]) -> dict[str, Any]:
+        inventory, expected, states = situation.inventory, situation.expected, situation.states
+        wished = order(inventory, inventory.clusters()[0])
         if options["step"] == "plan":
-            found = plan(wished, run.get("expected"), states).as_data()
-            return {**result, "changed": False, **found, "run": str(run.get("started"))}
-        answers = {host: answers_of(inventory, host) for host in hosts}
-        failed = [host for host in hosts if inventory.kept(host, "__mycat_ha_failure")]
-        clusters = read_clusters(run.get("expected"), states)
-        judge = Judge(wished, options["turn"], clusters, answers, failed)
+            return {**plan(wished, expected, states).as_data(), "run": situation.started}
+        answers = {host: answers_of(inventory, host) for host in situation.hosts}
+        clusters = read_clusters(expected, states)
+        judge = Judge(wished, options["turn"], clusters, answers, situation.failed)
         turn = getattr(judge, options["step"])()
-        wishes = {"drain": wished.drain, "force": wished.force}
-        return {**result, "changed": False, **turn.as_data(), **wishes}
+        return {**turn.as_data(), "drain": wished.drain, "force": wished.force}

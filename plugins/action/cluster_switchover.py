@@ -6,38 +6,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.switchover import not_there, steps
-from ansible_collections.mycat.ha.plugins.module_utils.readers import SettingError
-from ansible_collections.mycat.ha.plugins.module_utils.report.cluster import mapping
-from ansible_collections.mycat.ha.plugins.plugin_utils.inventory import Inventory
+from ansible_collections.mycat.ha.plugins.plugin_utils.deciding import Decision, Situation
 from ansible_collections.mycat.ha.plugins.plugin_utils.wishes import wishes
 
 
-class ActionModule(ActionBase):
-    """Decides on the controller; see the module of the same name for its documentation."""
+class ActionModule(Decision):
+    """Which load balancers give addresses up, and afterwards whether they went."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        inventory = Inventory(self._task, self._loader, task_vars or {})
-        here = inventory.task_vars["inventory_hostname"]
-        run = mapping(inventory.kept(here, "__mycat_ha_run"))
-        states = {host: inventory.state(host) or None for host in mapping(run.get("clusters"))}
-        done = inventory.kept(here, "__mycat_ha_moves")
-        try:
-            wished = wishes(inventory, *inventory.clusters())
-        except SettingError as error:
-            return {**result, "failed": True, "msg": str(error)}
-        found = steps(wished, run.get("expected"), states)
+    def decide(self, situation: Situation, _options: dict[str, Any]) -> dict[str, Any]:
+        inventory, expected, states = situation.inventory, situation.expected, situation.states
+        wished = wishes(inventory, *inventory.clusters())
+        done = inventory.kept(inventory.task_vars["inventory_hostname"], "__mycat_ha_moves")
         return {
-            **result,
-            "changed": False,
-            **found.as_data(),
+            **steps(wished, expected, states).as_data(),
             "seconds": wished[0].drain,
             "force": wished[0].force,
-            "missed": not_there(done, run.get("expected"), states) if done else [],
+            "missed": not_there(done, expected, states) if done else [],
         }
