@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..readers import SettingError
-from ..report.cluster import Cluster, Host, mapping, read_clusters, view
+from ..report.cluster import Cluster, Host, mapping, read_clusters
 from .members import Members
 from .restart import Order, serves, too_few, turns_of
-from .switchover import steps
-from .wishes import OUT, Wish
+from .switchover import steps, vips_of, wish_out
+from .wishes import ask_for_all
 
 REMOVE, PACKAGES = "mycat_ha_remove", "mycat_ha_remove_packages"
 ALL = "all"
@@ -66,7 +66,7 @@ def read_removal(
         concerned, shared, hosts = _of_hosts(named, clusters, elsewhere), (), set(named)
     for members in concerned:
         _refuse_half(members, {*hosts, *shared})
-        _ask_for_all(members, playing)
+        ask_for_all(REMOVE, members, playing, "name hosts here")
     return Removal(frozenset(hosts), concerned, shared, bool(values.get(PACKAGES)))
 
 
@@ -101,16 +101,6 @@ def _refuse_half(members: Members, hosts: Collection[str]) -> None:
                 f"serve nobody; write {ALL} (with mycat_ha_cluster_only={members.name} where there "
                 "are other clusters), or keep one",
             )
-
-
-def _ask_for_all(members: Members, playing: Collection[str]) -> None:
-    away = [host for host in members.hosts if host not in playing]
-    if away:
-        raise SettingError(
-            REMOVE,
-            f"needs all hosts of the cluster {members.name} in the play, and --limit leaves "
-            f"{', '.join(away)} out; leave --limit out, and name hosts here",
-        )
 
 
 # ---- the whole run ----
@@ -164,7 +154,7 @@ def rest(removal: Removal, expected: Any) -> dict[str, Any]:
 def _waiting(removal: Removal, cluster: Cluster) -> list[Host]:
     """The hosts that leave, in order: load balancers, the holder of an address last, then MyCats,
     those first that serve nobody."""
-    holders = {host for vip in cluster.vips for host in view(cluster, vip).holders}
+    holders = cluster.holders
     ordered = [
         *sorted(cluster.load_balancers, key=lambda host: host in holders),
         *sorted(cluster.mycats, key=lambda host: serves(cluster, host)),
@@ -211,16 +201,10 @@ def may_not_leave(
     """Why load balancers of a cluster that goes on must not leave it."""
     for host in hosts:
         if host in cluster.load_balancers and host.runs_keepalived:
-            wish = _out(order, cluster, host)
+            wish = wish_out(cluster, host.name, order.force)
             stay = removal.hosts - {host.name}
             found = steps([wish], _without(stay, cluster.name, expected), states)
             yield from (said.partition(": ")[2] for said in found.refusals)
-
-
-def _out(order: Order, cluster: Cluster, host: Host) -> Wish:
-    lbs = tuple(one.name for one in cluster.load_balancers)
-    members = Members(cluster.name, lbs, tuple(one.name for one in cluster.mycats))
-    return Wish(OUT, host.name, members, force=order.force)
 
 
 def _without(hosts: Collection[str], name: str, expected: Any) -> dict[str, Any]:
@@ -315,7 +299,7 @@ def _named(cluster: Cluster, name: str) -> list[Host]:
 def _leave(found: Turn, cluster: Cluster, name: str) -> None:
     """Add to ``found`` how a host leaves a cluster that goes on."""
     if any(host.runs_keepalived for host in _named(cluster, name)):
-        found.vips[name] = [{"address": vip.address, "port": vip.port} for vip in cluster.vips]
+        found.vips[name] = vips_of(cluster)
     for host in cluster.mycats:
         asked = host.name == name and serves(cluster, host) and len(cluster.mycats) > 1
         if asked and name not in found.drain:

@@ -16,7 +16,7 @@ from typing import Any
 from ..readers import SettingError
 from ..report.cluster import TAKES_SESSIONS, Cluster, Host, mapping, read_clusters
 from .members import Members
-from .wishes import FORCE, drain_seconds
+from .wishes import FORCE, ask_for_all, drain_seconds
 
 ONLY, MINIMUM = "mycat_ha_restart", "mycat_ha_minimum_mycats"
 USUAL_DRAIN = 30.0
@@ -50,13 +50,7 @@ def read_order(
     if minimum is not None and minimum < 0:
         raise SettingError(MINIMUM, f"is {minimum}; write 0 or more")
     for members in clusters:
-        away = [host for host in members.hosts if host not in playing]
-        if away:
-            raise SettingError(
-                ONLY,
-                f"needs all hosts of the cluster {members.name} in the play, and --limit leaves "
-                f"{', '.join(away)} out; leave --limit out, and name MyCats here",
-            )
+        ask_for_all(ONLY, members, playing, "name MyCats here")
     return Order(
         only,
         1 if minimum is None else minimum,

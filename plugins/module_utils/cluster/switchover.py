@@ -14,6 +14,7 @@ from typing import Any
 
 from ..report.cluster import TAKES_SESSIONS, Cluster, Host, View, read_clusters, view
 from ..report.problems import DEGRADED, ERROR, Problem, problems, unfit
+from .members import Members
 from .wishes import BACK, FORCE, LEAVE, OUT, TO, Wish
 
 
@@ -37,6 +38,18 @@ class Steps:
     def as_data(self) -> dict[str, Any]:
         """The steps as a task returns them."""
         return asdict(self)
+
+
+def wish_out(cluster: Cluster, name: str, force: bool) -> Wish:
+    """The wish to take a load balancer out for work."""
+    lbs = tuple(host.name for host in cluster.load_balancers)
+    members = Members(cluster.name, lbs, tuple(host.name for host in cluster.mycats))
+    return Wish(OUT, name, members, force=force)
+
+
+def vips_of(cluster: Cluster) -> list[dict[str, Any]]:
+    """The addresses of a cluster, as the module maintenance takes them."""
+    return [{"address": vip.address, "port": vip.port} for vip in cluster.vips]
 
 
 def steps(wishes: Iterable[Wish], expected: Any, states: Any) -> Steps:
@@ -75,8 +88,7 @@ class _Case:
 def _one(found: Steps, wish: Wish, cluster: Cluster) -> None:
     host = next(one for one in cluster.load_balancers if one.name == wish.host)
     case = _Case(wish, cluster, host, [view(cluster, vip) for vip in cluster.vips])
-    vips = [{"address": vip.address, "port": vip.port} for vip in cluster.vips]
-    found.vips.update((one.name, vips) for one in cluster.load_balancers)
+    found.vips.update((one.name, vips_of(cluster)) for one in cluster.load_balancers)
     refusals = [*_busy(cluster)] or [*_judge(case)]
     found.refusals += [f"{wish.verb}: {refusal}" for refusal in dict.fromkeys(refusals)]
     if not refusals:

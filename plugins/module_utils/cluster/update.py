@@ -9,11 +9,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..report.cluster import Cluster, Host, mapping, read_clusters, view
-from .members import Members
+from ..report.cluster import Cluster, Host, mapping, read_clusters
 from .restart import Order, Rolling, serves, too_few, turns_of
-from .switchover import steps
-from .wishes import FORCE, OUT, Wish
+from .switchover import steps, wish_out
+from .wishes import FORCE
 
 PACKAGES, REBOOT = "mycat_ha_update_packages", "mycat_ha_reboot"
 USUAL = ("haproxy", "keepalived", "xinetd")
@@ -60,7 +59,7 @@ def plan(order: Order, work: Mapping[str, Work], expected: Any, states: Any) -> 
 
 
 def _waiting(cluster: Cluster, work: Mapping[str, Work]) -> list[Host]:
-    holders = {host for vip in cluster.vips for host in view(cluster, vip).holders}
+    holders = cluster.holders
     ordered = [
         *sorted(cluster.mycats, key=lambda host: serves(cluster, host)),
         *sorted(cluster.load_balancers, key=lambda host: host in holders),
@@ -104,13 +103,11 @@ def may_leave(
     """Which load balancers of a turn may be taken out. ``failed``: hosts on which work failed."""
     found = Leaving()
     for cluster in read_clusters(expected, states):
-        lbs = tuple(host.name for host in cluster.load_balancers)
-        members = Members(cluster.name, lbs, tuple(host.name for host in cluster.mycats))
-        if set(members.hosts) & set(failed):
+        if {host.name for host in (*cluster.load_balancers, *cluster.mycats)} & set(failed):
             continue
+        lbs = [host.name for host in cluster.load_balancers]
         for name in (one for one in names if one in lbs):
-            wish = Wish(OUT, name, members, force=order.force)
-            said = steps([wish], expected, states)
+            said = steps([wish_out(cluster, name, order.force)], expected, states)
             if said.refusals:
                 why = said.refusals[0].partition(": ")[2]
                 found.failures[name] = f"it stays as it is: {why}"

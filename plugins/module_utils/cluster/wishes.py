@@ -58,6 +58,18 @@ def read_wishes(
     return list(found.values())
 
 
+def ask_for_all(variable: str, members: Members, playing: Collection[str], instead: str) -> None:
+    """Raise SettingError where the play has not all hosts of a cluster; ``instead`` is what to do
+    with the variable."""
+    away = [host for host in members.hosts if host not in playing]
+    if away:
+        raise SettingError(
+            variable,
+            f"needs all hosts of the cluster {members.name} in the play, and --limit leaves "
+            f"{', '.join(away)} out; leave --limit out, and {instead}",
+        )
+
+
 def drain_seconds(values: Mapping[str, Any], unset: float) -> float:
     """The seconds that sessions are given. Raises SettingError."""
     drain: float = unset if values.get(DRAIN) is None else values[DRAIN]

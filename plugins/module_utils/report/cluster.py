@@ -163,6 +163,11 @@ class Cluster:
         """Load balancers whose HAProxy says how it sees the MyCats."""
         return tuple(host for host in self.load_balancers if host.haproxy_alive)
 
+    @property
+    def holders(self) -> frozenset[Host]:
+        """Load balancers that have one of the addresses."""
+        return frozenset(host for host in self.load_balancers if any(map(host.has, self.vips)))
+
     def seen(self, mycat: Host) -> dict[str, str]:
         """The MyCat's state in each HAProxy that is alive: {load balancer: state}."""
         return {
