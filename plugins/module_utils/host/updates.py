@@ -49,26 +49,24 @@ def listed(names: Sequence[str], refresh: bool) -> Updates:
 
     Raises CommandError, LookupError.
     """
-    apt, dnf = find("apt-get"), find("dnf")
+    apt = find("apt-get")
+    tool = apt or find("dnf")
+    if tool is None:
+        raise LookupError("this host has neither apt-get nor dnf")
+    if apt and refresh:
+        _checked([apt, "-q", "update"])
+    wanted = _wanted(names)
+    if wanted == []:
+        return {}
     if apt:
-        if refresh:
-            _checked([apt, "-q", "update"])
-        wanted = _wanted(names)
-        if wanted == []:
-            return {}
         return apt_updates(_checked([apt, "--simulate", *_what(wanted)]))
-    if dnf:
-        wanted = _wanted(names)
-        if wanted == []:
-            return {}
-        said = run(
-            [dnf, "-q", *(["--refresh"] if refresh else []), "check-update", *(wanted or [])], _LONG
-        )
-        if said.code not in (0, 100):
-            raise CommandError(f"dnf check-update: {said.err.strip() or said.out.strip()}")
-        newer = dnf_updates(said.out, {})
-        return dnf_updates(said.out, versions(list(newer)) or {})
-    raise LookupError("this host has neither apt-get nor dnf")
+    said = run(
+        [tool, "-q", *(["--refresh"] if refresh else []), "check-update", *(wanted or [])], _LONG
+    )
+    if said.code not in (0, 100):
+        raise CommandError(f"dnf check-update: {said.err.strip() or said.out.strip()}")
+    newer = dnf_updates(said.out, {})
+    return dnf_updates(said.out, versions(list(newer)) or {})
 
 
 def apply(names: Sequence[str]) -> None:
