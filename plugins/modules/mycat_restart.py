@@ -116,6 +116,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mycat.ha.plugins.module_utils.host import endpoint, restart
 from ansible_collections.mycat.ha.plugins.module_utils.host.commands import CommandError
+from ansible_collections.mycat.ha.plugins.module_utils.host.draining import undrain
 from ansible_collections.mycat.ha.plugins.module_utils.host.maintenance import await_
 from ansible_collections.mycat.ha.plugins.module_utils.host.mycat import MyCat, MyCatError
 from ansible_collections.mycat.ha.plugins.module_utils.host.restart import (
@@ -187,7 +188,7 @@ def stop_and_start(params):
     await_(lambda: not is_ready(params["endpoint_port"]), NOTICED, every=0.1)
     mycat.start(params["start_seconds"], note.uid, lambda: is_ready(params["endpoint_port"]))
     if note.ours:
-        restart.undrain()
+        undrain()
     restart.write(note.over(DONE))
     how = f", killed after {params['stop_seconds']:g} s" if killed else ""
     return note, [f"MyCat restarted{how}"], round(time.monotonic() - began, 1)
@@ -200,7 +201,7 @@ def give_back(params):
         said = endpoint.ask("127.0.0.1", params["endpoint_port"], 2.0)["reason"]
         raise MyCatError(f"MyCat is not ready within {params['start_seconds']:g} s: {said}")
     if note.ours:
-        restart.undrain()
+        undrain()
     restart.forget()
     return note
 

@@ -98,6 +98,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mycat.ha.plugins.module_utils.host import mycat_run as mycat
 from ansible_collections.mycat.ha.plugins.module_utils.host.commands import CommandError, run
+from ansible_collections.mycat.ha.plugins.module_utils.host.draining import undrain
 
 
 def argument_spec():
@@ -154,7 +155,7 @@ def change(params, result):
             mycat.start(home, port, params["start_timeout"], ready)
     finally:
         if drained:
-            mycat.undrain()
+            undrain()
 
 
 def main():

@@ -14,10 +14,11 @@ import json
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
+from ..host import draining
 from ..readers import RefusalError, SettingError
 from . import changes, mycat_loss, ports
 from .hosts import HostView, all_virtual_addresses, known_addresses, own_addresses
-from .managed import CREDENTIALS, DRAIN_FILE, SOCKET_UNIT, XINETD_SERVICE
+from .managed import CREDENTIALS, SOCKET_UNIT, XINETD_SERVICE
 from .request import Refusals, Request
 
 #: Of MyCat, where nothing says another.
@@ -289,7 +290,7 @@ def _program_settings(settings: Mapping[str, Any], allow: Sequence[str]) -> dict
     home = settings["mycat_status_home"]
     asked["pid_file"] = settings.get("mycat_status_pid_file") or f"{home}/logs/mycat.pid"
     asked["allow"] = [*LOCAL, *allow]
-    asked["drain_file"] = DRAIN_FILE
+    asked["drain_file"] = draining.FILE
     asked["level"] = _level(settings)
     asked["require_backends"] = settings["mycat_status_require_backends"]
     elsewhere = settings.get("mycat_status_credentials_file")

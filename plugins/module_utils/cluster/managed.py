@@ -12,14 +12,11 @@ RUN_FOLDER = "/run/mycat_ha"
 LIBEXEC = "/usr/local/libexec/mycat_ha"
 #: What outlives a boot.
 STATE_FOLDER = "/var/lib/mycat_ha"
-#: There while a person has stopped MyCat.
-STOPPED_MARK = STATE_FOLDER + "/mycat_stopped"
 #: Seconds after which a load balancer ends a switch-over that was cut off.
 HANDOVER_LIMIT = 20
 #: Where versions before 0.2.0 looked for a load balancer's maintenance.
 FORMER_MAINTENANCE = RUN_FOLDER + "/maintenance"
 CREDENTIALS = "/etc/mycat_status/credentials.json"
-DRAIN_FILE = "/run/mycat_status/drain"
 SOCKET_UNIT = "/etc/systemd/system/mycat_status.socket"
 XINETD_SERVICE = "/etc/xinetd.d/mycat_status"
 

@@ -9,13 +9,14 @@ import re
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
+from ..haproxy.check_times import seconds
+from ..host.mycat_run import STOPPED_MARK
 from ..mycat import java, wrapper_conf, xml_files
 from ..mycat.archive import Archive, version_in
 from ..readers import RefusalError, SettingError
 from . import mycat_loss
 from .endpoint import MANAGER_PORT, asking
 from .hosts import HostView
-from .managed import STOPPED_MARK
 from .request import Refusals, Request
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -373,7 +374,7 @@ def notes(request: Request) -> Iterator[str]:
             wanted = checked.timeouts.get(prop, usual)
             for lb in _load_balancers(request, name):
                 given = (lb.settings.get("haproxy") or {}).get(option)
-                if given and _seconds(str(given)) < wanted:
+                if given and _is_shorter(str(given), wanted):
                     yield (
                         f"{option}: {given} is less than MyCat's {prop} ({wanted:g} s on {name}), "
                         "so HAProxy would cut what MyCat goes on serving; write more"
@@ -386,8 +387,9 @@ def _load_balancers(request: Request, mycat: str) -> Iterator[HostView]:
             yield from (request.hosts[lb] for lb in members.load_balancers[:1])
 
 
-def _seconds(text: str) -> float:
-    """A time of HAProxy in seconds; without a unit it is in milliseconds."""
-    found = re.fullmatch(r"([0-9]+)(us|ms|s|m|h|d)?", text.strip())
-    scale = {"us": 1e-6, "ms": 1e-3, None: 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
-    return int(found.group(1)) * scale[found.group(2)] if found else float("inf")
+def _is_shorter(time: str, wanted: float) -> bool:
+    """Whether a time of HAProxy is shorter; what is none, the plan of HAProxy refuses."""
+    try:
+        return seconds(time) < wanted
+    except ValueError:
+        return False

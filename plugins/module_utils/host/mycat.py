@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
+from . import wrapper_log
 from .commands import CommandError, find, run
 from .maintenance import await_
 from .processes import process_field, process_ids, unit_of
@@ -95,7 +96,7 @@ class MyCat:
 
     def start(self, seconds: float, uid: int | None, ready: Callable[[], bool]) -> None:
         """Start it, and wait until it is ready. Raises MyCatError."""
-        began, known = time.monotonic(), _size(self.log)
+        began, known = time.monotonic(), wrapper_log.size(self.log)
         if self.unit:
             _try([_systemctl(), "start", self.unit], seconds)
         else:
@@ -109,21 +110,9 @@ class MyCat:
 
     def complaint(self, known: int) -> str:
         """What the wrapper's log says since its length was ``known`` of why MyCat does not run."""
-        try:
-            with open(self.log, "rb") as file:
-                file.seek(known if _size(self.log) >= known else 0)
-                text = file.read(1 << 20).decode("utf-8", "replace")
-        except OSError:
-            return ""
+        text = wrapper_log.since(self.log, known)
         found = re.findall(r"^.*?(\S*ConfigException\b.*)$", text, re.MULTILINE)
         return f"{found[0].strip()[:300]} ({self.log})" if found else ""
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
 
 
 def _systemctl() -> str:

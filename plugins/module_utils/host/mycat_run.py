@@ -13,12 +13,11 @@ from collections.abc import Callable
 
 from ..network import mysql
 from ..network.connection import NoAnswer
-from . import endpoint
+from . import draining, endpoint, wrapper_log
 from .commands import CommandError, run
 from .processes import PROC, port_of
 
 UNIT = "mycat.service"
-DRAIN_FILE = "/run/mycat_status/drain"
 #: There while somebody has stopped MyCat.
 STOPPED_MARK = "/var/lib/mycat_ha/mycat_stopped"
 MARKER = "-mycat-"
@@ -28,7 +27,6 @@ _ESTABLISHED = "01"
 _LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
 _REASON = re.compile(r"\w*(?:Exception|Error): .*|Unrecognized VM option .*|Unable to start JVM.*")
 _STOP_SECONDS = 90.0
-_BEHIND = 262144
 
 
 class ServiceError(Exception):
@@ -71,21 +69,15 @@ def drain(port: int, notice: float, seconds: float) -> bool:
     ``notice`` are the seconds until all load balancers know, ``seconds`` those that sessions get.
     Returns whether it was this that drained MyCat.
     """
-    if not os.path.isdir(os.path.dirname(DRAIN_FILE)) or os.path.exists(DRAIN_FILE):
+    if not os.path.isdir(os.path.dirname(draining.FILE)):
         return False
-    with open(DRAIN_FILE, "w", encoding="ascii") as file:
-        file.write("mycat.ha: a change of MyCat\n")
+    if not draining.drain("mycat.ha: a change of MyCat"):
+        return False
     time.sleep(notice)
     deadline = time.monotonic() + seconds
     while sessions(port) and time.monotonic() < deadline:
         time.sleep(0.2)
     return True
-
-
-def undrain() -> None:
-    """Let MyCat have clients again."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(DRAIN_FILE)
 
 
 def stop(home: str) -> None:
@@ -107,7 +99,7 @@ def start(home: str, port: int, seconds: float, endpoint_port: int = 0) -> None:
     Raises ServiceError with the reason that MyCat gives.
     """
     log = f"{home}/logs/wrapper.log"
-    before = os.path.getsize(log) if os.path.exists(log) else 0
+    before = wrapper_log.size(log)
     run(["systemctl", "enable", "--quiet", UNIT])
     started = run(["systemctl", "start", UNIT], seconds)
     if started.code:
@@ -144,11 +136,5 @@ def _ready(port: int) -> bool:
 
 def failure(log: str, before: int) -> str:
     """The reason in the part of wrapper.log behind ``before`` bytes, "" where there is none."""
-    try:
-        with open(log, encoding="utf-8", errors="replace") as file:
-            file.seek(before)
-            text = file.read(_BEHIND)
-    except FileNotFoundError:
-        return ""
-    found = _REASON.search(text)
+    found = _REASON.search(wrapper_log.since(log, before))
     return found.group().strip() if found else ""

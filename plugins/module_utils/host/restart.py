@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from . import draining
 from .locks import is_locked, lock
 
 FOLDER = "/var/lib/mycat_ha"
 FILE = FOLDER + "/restart.json"
 LOCK = FOLDER + "/restart.lock"
-DRAIN_FILE = "/run/mycat_status/drain"
 DRAINING, STOPPED, DONE = "draining", "stopped", "done"
 
 
@@ -97,26 +97,13 @@ def alone() -> Iterator[None]:
         os.close(descriptor)
 
 
-# ---- the drain ----
-
-
 def drain(by: str, former: Note | None) -> bool:
     """Ask the endpoint to drain; return whether that is this run's own wish, or was already."""
     try:
-        descriptor = os.open(DRAIN_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    except FileExistsError:
-        return former is not None and former.ours and former.state != DONE
+        asked = draining.drain(by)
     except OSError as error:
         raise TurnError(
-            f"{DRAIN_FILE} cannot be written ({error.strerror}); run mycat.ha.site, which makes "
+            f"{draining.FILE} cannot be written ({error.strerror}); run mycat.ha.site, which makes "
             "its folder"
         ) from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"{by}\n")
-    return True
-
-
-def undrain() -> None:
-    """End the drain that the file asks for."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(DRAIN_FILE)
+    return asked or (former is not None and former.ours and former.state != DONE)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..host import draining
 from .cluster import (
     ABSENT,
     ANSWERED,
@@ -35,7 +36,6 @@ from .cluster import (
 ERROR, DEGRADED, WARNING = SEVERITIES = ("error", "degraded", "warning")
 
 MAINTENANCE_FILE = "/var/lib/mycat_ha/maintenance"
-DRAIN_FILE = "/run/mycat_status/drain"
 _FIREWALLS = "the firewalls (in a cloud, the security groups too)"
 
 
@@ -224,7 +224,7 @@ def _why_silent(cluster: Cluster, view: View, holder: Host, reason: str) -> tupl
             drained = _first(seen, DRAINING)
             return (
                 "no MyCat takes sessions, some drain",
-                f"End the drain of one: remove {DRAIN_FILE} on {drained} (or its "
+                f"End the drain of one: remove {draining.FILE} on {drained} (or its "
                 "mycat_status_drain).",
             )
         return (
@@ -473,7 +473,7 @@ def _drains(host: Host) -> Problem:
     """Somebody's own drain, or one that a rolling run left."""
     drain = mapping(host.endpoint.get("drain"))
     by, since = text(drain.get("by")) or "somebody", text(drain.get("since"))
-    end = f"remove {DRAIN_FILE} on {host.name}"
+    end = f"remove {draining.FILE} on {host.name}"
     if by == "mycat_status_drain":
         end = f"take mycat_status_drain from {host.name} and run mycat.ha.site"
     elif by == "offline":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mycat.ha.plugins.module_utils.host import locks, restart
+from ansible_collections.mycat.ha.plugins.module_utils.host import draining, locks, restart
 from ansible_collections.mycat.ha.plugins.module_utils.host.locks import is_locked
 from ansible_collections.mycat.ha.plugins.module_utils.host.mycat import MyCat, MyCatError
 from ansible_collections.mycat.ha.plugins.module_utils.host.restart import Note, TurnError
@@ -43,8 +43,9 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     found = Stage()
-    for name, file in {"FILE": "restart.json", "LOCK": "lock", "DRAIN_FILE": "drain"}.items():
+    for name, file in {"FILE": "restart.json", "LOCK": "lock"}.items():
         monkeypatch.setattr(restart, name, str(tmp_path / file))
+    monkeypatch.setattr(draining, "FILE", str(tmp_path / "drain"))
     monkeypatch.setattr(restart, "FOLDER", str(tmp_path))
     monkeypatch.setattr(mycat_restart, "mycat_of", lambda _params, _unit: found)
     monkeypatch.setattr(mycat_restart, "is_ready", lambda _port: found.pid is not None)
@@ -168,7 +169,7 @@ def test_a_note_that_nobody_can_read_is_none(stage: Stage, tmp_path: Path) -> No
 def test_without_its_folder_the_drain_is_a_sentence(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restart, "DRAIN_FILE", "/nowhere/at/all")
+    monkeypatch.setattr(draining, "FILE", "/nowhere/at/all")
     with pytest.raises(TurnError, match=r"run mycat\.ha\.site"):
         ask("drained")
 
