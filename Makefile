@@ -16,8 +16,10 @@ unexport PYTHONDONTWRITEBYTECODE
 BRAIN := plugins/module_utils
 SCENARIO ?= default
 # What a change breaks first, and what says little more or takes long: that is left to `make test-long`.
-SCENARIOS := default attacker weight kill
-SCENARIOS_LONG := upgrade clusters spread health balance together switchover monitoring mycat
+SCENARIOS := default weight kill attacker
+SCENARIOS_LONG := switchover monitoring upgrade clusters spread health balance together mycat
+# Scenarios with the same hosts use them one after the other.
+STEPS = trap '$(MAKE) hosts-down' EXIT; KEEP_HOSTS=yes tools/steps
 RELEASES := bookworm trixie bullseye
 CORE ?= 2.16
 # Units run on all of them, the whole of the collection on the oldest, the newest, and the development environment's.
@@ -39,7 +41,7 @@ UNITS_WITHOUT_CORE := $(addprefix tests/unit/,lab tools roles/mycat_status \
 	$(addprefix plugins/module_utils/,haproxy host keepalived network report vrrp))
 
 .PHONY: help venv lock demo demo-down check lint lint-ansible types units units-slow units-mutations units-cores units-host images build sanity sanity-cores \
-	converge molecule real-mycat differential differential-short bench test test-long clean
+	converge molecule hosts-down real-mycat differential differential-short bench test test-long clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -119,6 +121,9 @@ molecule: molecule-$(SCENARIO) ## Run one Molecule scenario (SCENARIO=default)
 molecule-%: venv
 	tools/scenario $*
 
+hosts-down: venv
+	molecule destroy -s default
+
 real-mycat: export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule/mycat
 real-mycat: export MOLECULE_INVENTORY_FILE := $(CURDIR)/.cache/molecule/mycat/inventory/ansible_inventory.yml
 real-mycat: export ARCHIVE SHA256 JAVA JAVA_SHA256
@@ -149,11 +154,11 @@ bench: venv ## Figures: the search, the plan of many clusters, the health endpoi
 
 # The second list runs beside the first: nothing in it is measured.
 test: venv ## All that has to pass
-	@tools/steps units units-slow differential-short $(CORES_WHOLE:%=converge-%) $(SCENARIOS:%=molecule-%) \
+	@export PYTEST_ADDOPTS="--durations 15 -m 'not long'"; $(STEPS) units units-slow differential-short $(CORES_WHOLE:%=converge-%) $(SCENARIOS:%=molecule-%) \
 		-- images lint lint-ansible types build sanity $(CORES_WHOLE:%=sanity-%) units-host $(CORES:%=units-%)
 
 test-long: venv ## What takes long and says little more, besides `make test`
-	@tools/steps $(SCENARIOS_LONG:%=molecule-%) differential units-mutations
+	@$(STEPS) $(SCENARIOS_LONG:%=molecule-%) differential units-mutations
 
 units-mutations: venv
 	MUTATIONS=20000 pytest $(IN_PARALLEL) tests/unit/test_bad_input.py

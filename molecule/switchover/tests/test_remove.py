@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from lab.hosts import await_one_holder
 from lab.outage import measure
 from lab.playbook import run_playbook
 
 PLAYBOOK = "playbooks/remove.yml"
-ACCOUNTS = ("keepalived_script", "mycat_status")
-UNITS = ("haproxy", "keepalived", "xinetd", "mycat_ha_addresses", "mycat_status.socket")
-LEFT = r"""
-find /etc /usr/local /var/lib /run -xdev -name '*mycat_ha*'
-find /etc /usr/local /var/lib /run -xdev -name '*mycat_status*'
-find /usr/local -name 'haproxy_state*'
-grep -rlE --exclude='*-' 'mycat_ha|mycat_status' /etc || true
-find /etc/haproxy /etc/keepalived -name '*~' 2>/dev/null || true
-find /etc/systemd/system -name '*.service.d' -empty
-cat /proc/sys/net/ipv4/ip_local_reserved_ports
-"""
+LEFT = Path(__file__).parents[2] / "shared/left"
 
 
 def remove(*options, **variables):
@@ -26,22 +18,8 @@ def remove(*options, **variables):
 
 
 def left(host):
-    """What tells that the collection was ever on a host, without what runs there."""
-    return host.run("sh", "-euc", LEFT).stdout.split()
-
-
-def running(host):
-    return [unit for unit in UNITS if host.state_of(unit) not in ("inactive", "unknown")]
-
-
-def accounts(host):
-    return [
-        name for name in ACCOUNTS if not host.run("getent", "passwd", name, check=False).returncode
-    ]
-
-
-def assert_clean(host):
-    assert (left(host), running(host), accounts(host)) == ([], [], []), host.name
+    """What tells that the collection was ever on a host, and what of it runs."""
+    return host.run("bash", "-c", LEFT.read_text(encoding="utf-8")).stdout.splitlines()
 
 
 @pytest.fixture
@@ -111,14 +89,14 @@ def test_hosts_leave_then_the_whole_cluster_and_site_sets_it_up_again(
     assert seen.connections_failed == 0
     assert await_one_holder(lbs, vip) == standby
     for host in leaving:
-        assert_clean(host)
+        assert left(host) == [], host.name
 
     whole = remove(mycat_ha_remove="all")
     assert whole.rc == 0, whole.output
     assert "main is removed; MyCat itself is as it was" in whole.said
     assert not whole.changed & {host.name for host in leaving}
     for host in (*lbs, *mycats):
-        assert_clean(host)
+        assert left(host) == [], host.name
     assert [mycat.state_of("mycat") for mycat in mycats] == ["active"] * len(mycats)
     again = remove(mycat_ha_remove="all")
     assert (again.rc, again.changed) == (0, set()), again.output

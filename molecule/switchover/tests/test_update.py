@@ -5,19 +5,20 @@ from __future__ import annotations
 import signal
 
 import pytest
-from lab.hosts import await_, holders
+from lab.hosts import await_, await_one_holder, holders
 from lab.outage import measure
 from lab.playbook import kill_playbook, run_playbook
 from lab.watch import Watch
 
 PLAYBOOK = "playbooks/rolling_update.yml"
+LOWER = {"keepalived": "1:2.2.7-0", "haproxy": "2.6.12-0"}
 # The package as it is, under a lower version.
 OLDER = """
 set -e
 cd $(mktemp -d)
-apt-get download -q keepalived
-dpkg-deb --raw-extract keepalived_*.deb older
-sed -i "s/^Version: .*/Version: 1:2.2.7-0/" older/DEBIAN/control
+apt-get download -q {package}
+dpkg-deb --raw-extract {package}_*.deb older
+sed -i "s/^Version: .*/Version: {version}/" older/DEBIAN/control
 dpkg-deb --build -Zgzip older older.deb
 dpkg --install --force-downgrade older.deb
 """
@@ -27,27 +28,34 @@ def update(*options, **variables):
     return run_playbook(PLAYBOOK, *options, **variables)
 
 
-def version(lb):
-    return lb.run("dpkg-query", "--show", "--showformat=${Version}", "keepalived").stdout
+def version(lb, package="keepalived"):
+    return lb.run("dpkg-query", "--show", "--showformat=${Version}", package).stdout
+
+
+def install_older(lbs, package):
+    """Install an older version of the package on all; return the newer one."""
+    newer = version(lbs[0], package)
+    for lb in lbs:
+        lb.run("sh", "-c", OLDER.format(package=package, version=LOWER[package]))
+        await_(lambda lb=lb: lb.state_of(package) == "active", 30, f"{package} runs")
+    return newer
 
 
 @pytest.fixture
 def older(lbs, holder):
     """keepalived in an older version on both; the newer one."""
-    newer = version(lbs[0])
-    for lb in lbs:
-        lb.run("sh", "-c", OLDER)
-        await_(lambda lb=lb: lb.state_of("keepalived") == "active", 30, "keepalived runs")
-    return newer
+    return install_older(lbs, "keepalived")
 
 
-def test_an_older_package_is_updated_host_by_host(client, vip, lbs, older):
-    (first,) = await_(lambda: holders(lbs, vip), 30, "somebody has the VIP")
+@pytest.mark.parametrize("package", LOWER)
+def test_an_older_package_is_updated_host_by_host(client, vip, lbs, holder, package):
+    newer = install_older(lbs, package)
+    first = await_one_holder(lbs, vip)
     (second,) = [lb for lb in lbs if lb != first]
     shown = update("--check")
     assert shown.rc == 0, shown.output
-    assert f"main: {second.name}: keepalived {older}" in shown.said
-    assert {version(lb) for lb in lbs} == {"1:2.2.7-0"}
+    assert f"main: {second.name}: {package} {newer}" in shown.said
+    assert {version(lb, package) for lb in lbs} == {LOWER[package]}
 
     runs = []
     with Watch(lbs, vip) as watch:
@@ -55,8 +63,8 @@ def test_an_older_package_is_updated_host_by_host(client, vip, lbs, older):
     (done,) = runs
     print(watch.spans, seen, done.output)
     assert done.rc == 0, done.output
-    assert {version(lb) for lb in lbs} == {older}
-    assert f"keepalived updated to {older} on" in done.said
+    assert {version(lb, package) for lb in lbs} == {newer}
+    assert f"{package} updated to {newer} on" in done.said
     # The VIP moves once: from the holder, which is the last one.
     assert watch.owners == [first.name, second.name]
     watch.assert_one_holder(gap=0.05)
@@ -99,6 +107,25 @@ def test_an_update_that_fails_ends_the_run_with_the_service_up(client, vip, lbs,
     assert f"FAILED {second.name}:" in done.said
     assert seen.connections_failed == 0, seen
     assert holders(lbs, vip) == [first]
-    assert version(first) == "1:2.2.7-0"
+    assert version(first) == LOWER["keepalived"]
     again = update()
     assert again.rc == 0, again.output
+
+
+def boot(host):
+    """What differs after each boot: when process 1 began."""
+    return host.run("cut", "--delimiter= ", "--fields=22", "/proc/1/stat").stdout
+
+
+def test_every_host_is_rebooted_in_its_turn(client, vip, lbs, mycats, holder):
+    before = {host: boot(host) for host in (*lbs, *mycats)}
+    runs = []
+    reboot = lambda: runs.append(update(mycat_ha_reboot="yes"))  # noqa: E731
+    seen = measure(client, vip, reboot, 600, 0.05, True)
+    (done,) = runs
+    print(seen, done.output)
+    assert done.rc == 0, done.output
+    assert all(boot(host) != began for host, began in before.items())
+    assert seen.connections_failed == 0, seen
+    # The VIP moves once: from the holder, which is the last one.
+    assert holders(lbs, vip) == [lb for lb in lbs if lb != holder]
