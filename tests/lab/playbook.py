@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,24 +84,8 @@ def kill_playbook(
     ``at`` is a part of a line. Ansible's workers end what they are at. What a killed playbook said
     is not waited for. AssertionError where the playbook ends before.
     """
-    lines: list[str] = []
-    with subprocess.Popen(
-        _command(playbook, (), variables),
-        cwd=ROOT,
-        start_new_session=True,
-        env=_environment(None),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout
-        for line in process.stdout:
-            lines.append(line)
-            nth -= at in line
-            if not nth:
-                break
-        else:
-            raise AssertionError(f"{playbook} ended before {at!r}: {''.join(lines)}")
+    with _started(playbook, variables) as process:
+        lines = _lines_until(process, at, nth)
         if by == signal.SIGKILL:
             process.kill()
         else:
@@ -109,9 +93,46 @@ def kill_playbook(
             # Now and then Ansible waits without end for a worker that did.
             late = threading.Timer(_LAST, os.killpg, (process.pid, signal.SIGKILL))
             late.start()
-            lines += process.stdout
+            lines += process.stdout or ()
             late.cancel()
     return Run(process.returncode, "".join(lines), {})
+
+
+def disturb_playbook(
+    playbook: str, at: str, disturb: Callable[[], object], **variables: object
+) -> Run:
+    """Run ``playbook`` with ``variables`` to its end, and disturb it as it prints ``at``.
+
+    AssertionError where the playbook ends before.
+    """
+    with _started(playbook, variables) as process:
+        lines = _lines_until(process, at, 1)
+        disturb()
+        output = "".join([*lines, *(process.stdout or ())])
+    return Run(process.returncode, output, read_recap(output))
+
+
+def _started(playbook: str, variables: Mapping[str, object]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        _command(playbook, (), variables),
+        cwd=ROOT,
+        start_new_session=True,
+        env=_environment(None),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _lines_until(process: subprocess.Popen[str], at: str, nth: int) -> list[str]:
+    """The lines up to the ``nth`` with ``at``; AssertionError where there are fewer."""
+    lines: list[str] = []
+    for line in process.stdout or ():
+        lines.append(line)
+        nth -= at in line
+        if not nth:
+            return lines
+    raise AssertionError(f"it ended before {at!r}: {''.join(lines)}")
 
 
 def _command(

@@ -17,7 +17,12 @@ BUSY = 1.5
 SERVER = "[m]ycat_standin.py"
 
 
-@pytest.fixture(params=BUDGETS)
+@pytest.fixture(
+    params=[
+        budget if budget == 3.5 else pytest.param(budget, marks=pytest.mark.long)
+        for budget in BUDGETS
+    ]
+)
 def budget(request, lbs, mycats):
     run = run_playbook(SITE, mycat_ha_mycat_loss_budget=request.param)
     assert run.rc == 0, run.output

@@ -10,7 +10,7 @@ import pytest
 from lab.haproxy import all_up
 from lab.hosts import CLIENT_LOGIN, await_
 from lab.outage import measure
-from lab.playbook import kill_playbook, run_playbook
+from lab.playbook import disturb_playbook, kill_playbook, run_playbook
 
 PLAYBOOK = "playbooks/rolling_restart_mycat.yml"
 DRAIN, NOTE = "/run/mycat_status/drain", "/var/lib/mycat_ha/restart.json"
@@ -58,16 +58,22 @@ def test_no_new_connection_fails_and_each_mycat_is_another(client, vip, mycats, 
 
 
 def test_a_session_that_ends_within_the_bound_loses_no_query(client, vip, mycats, holder, clean):
-    """Two of them, so that each MyCat has one."""
+    """Two of them, so that each MyCat has one; they begin just before the first one is drained."""
     argv = ("mariadb", "--batch", "--skip-reconnect", f"--host={vip}", "--port=8066")
 
     def session(_number):
         return client.run(*argv, *CLIENT_LOGIN, "--execute=select sleep(20)", check=False)
 
     with ThreadPoolExecutor(2) as pool:
-        answers = pool.map(session, range(2))
-        done = restart(mycat_ha_drain_seconds=60)
-        assert [(one.returncode, one.stderr) for one in answers] == [(0, "")] * 2
+        answers = []
+        done = disturb_playbook(
+            PLAYBOOK,
+            "TASK [mycat.ha.cluster : Decide which MyCats may be drained",
+            lambda: answers.extend(pool.submit(session, number) for number in range(2)),
+            mycat_ha_drain_seconds=60,
+        )
+        ended = [answer.result() for answer in answers]
+    assert [(one.returncode, one.stderr) for one in ended] == [(0, "")] * 2
     assert done.rc == 0, done.output
     assert "had 1 sessions there, 0 are left" in done.said
 
@@ -75,7 +81,6 @@ def test_a_session_that_ends_within_the_bound_loses_no_query(client, vip, mycats
 STEPS = [
     "Decide in which order",
     "Wait for the sessions",
-    "Decide which MyCats may be stopped",
     "Find the MyCats that take sessions again",
     "Forget whose turn it was",
 ]
@@ -84,7 +89,11 @@ STEPS = [
 # Each takes a minute; what follows from either signal is the same on the hosts.
 @pytest.mark.parametrize(
     ("step", "by"),
-    [*((step, signal.SIGKILL) for step in STEPS), ("Wait for the sessions", signal.SIGINT)],
+    [
+        ("Decide which MyCats may be stopped", signal.SIGKILL),
+        *(pytest.param(step, signal.SIGKILL, marks=pytest.mark.long) for step in STEPS),
+        pytest.param("Wait for the sessions", signal.SIGINT, marks=pytest.mark.long),
+    ],
 )
 def test_a_run_that_is_cut_off_is_finished_by_the_next(
     mycats, lbs, holder, step, by, clean, tmp_path
@@ -113,6 +122,7 @@ def test_a_run_that_is_cut_off_is_finished_by_the_next(
     assert all_up(lbs, mycats)
 
 
+@pytest.mark.long
 def test_a_second_run_waits_for_the_first(mycats, holder, clean):
     kill_playbook(PLAYBOOK, "TASK [mycat.ha.cluster : Wait for the sessions")
     done = restart()
@@ -121,6 +131,7 @@ def test_a_second_run_waits_for_the_first(mycats, holder, clean):
     assert not done.changed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("wish", "says"),
     [
@@ -137,6 +148,7 @@ def test_what_cannot_be_asked_is_one_sentence(holder, wish, says):
     assert not done.changed
 
 
+@pytest.mark.long
 def test_the_last_one_that_serves_stays(mycats, holder, clean):
     first, second = mycats
     second.run("systemctl", "stop", "mycat")
@@ -177,6 +189,7 @@ def test_a_mycat_that_does_not_come_up_ends_the_run_with_the_reason(
     assert not is_there(first, DRAIN)
 
 
+@pytest.mark.long
 def test_a_drain_of_somebody_else_stays(mycats, holder, clean):
     first, _second = mycats
     first.run("sh", "-c", f"echo alice: kernel >{DRAIN}")

@@ -54,7 +54,10 @@ def all_in(lbs):
         lb.run("sh", "-c", f"echo 0 >{FILE}")
 
 
-@pytest.fixture(scope="module", params=["fault", "weight", "kill"])
+@pytest.fixture(
+    scope="module",
+    params=["fault", *(pytest.param(mode, marks=pytest.mark.long) for mode in ("weight", "kill"))],
+)
 def mode(request):
     done = run_playbook(
         "playbooks/site.yml",
@@ -163,6 +166,7 @@ def test_why_it_moved_is_one_command(lbs, vip, holder, standby, tmp_path, name):
     assert cause in why
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("wish", "says"),
     [
@@ -192,6 +196,7 @@ def test_a_host_that_is_not_healthy_gets_nothing(lbs, vip, holder, standby):
     assert holders(lbs, vip) == [holder]
 
 
+@pytest.mark.long
 def test_preferred_would_take_it_back(lbs, vip, holder):
     first, second = lbs
     if holder != first:
@@ -201,6 +206,7 @@ def test_preferred_would_take_it_back(lbs, vip, holder):
     assert f"{vip} would return to {first.name} at once" in done.said
 
 
+@pytest.mark.long
 def test_a_second_one_waits_for_the_first(lbs, vip, holder, standby):
     locked = holder.argv("flock", FILE, "sleep", "90")
     with subprocess.Popen(locked) as first:
@@ -223,6 +229,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_controller_that_is_cut_off_leaves_one_holder(

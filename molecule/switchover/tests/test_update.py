@@ -47,7 +47,7 @@ def older(lbs, holder):
     return install_older(lbs, "keepalived")
 
 
-@pytest.mark.parametrize("package", LOWER)
+@pytest.mark.parametrize("package", ["keepalived", pytest.param("haproxy", marks=pytest.mark.long)])
 def test_an_older_package_is_updated_host_by_host(client, vip, lbs, holder, package):
     newer = install_older(lbs, package)
     first = await_one_holder(lbs, vip)
@@ -74,6 +74,7 @@ def test_an_older_package_is_updated_host_by_host(client, vip, lbs, holder, pack
     assert "main: nothing to update" in again.said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("step", "by"),
     [

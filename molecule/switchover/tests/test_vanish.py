@@ -1,0 +1,101 @@
+"""A host is lost in the middle of a run: clients are served, and a second run finishes."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from lab.daemon import ready
+from lab.haproxy import all_up
+from lab.hosts import await_, await_one_holder, holders
+from lab.outage import measure
+from lab.playbook import disturb_playbook, run_playbook
+
+FILE = "/var/lib/mycat_ha/maintenance"
+# What a load balancer that was lost costs: three adverts and a skew, on a busy machine.
+LOST = 15.0
+
+
+@pytest.fixture
+def lose(lbs, mycats, vip):
+    """Have a host go without a word; all are whole again afterwards."""
+    lost = []
+
+    def lose(host):
+        lost.append(host)
+        subprocess.run(["docker", "kill", host.container], check=True, stdout=subprocess.DEVNULL)
+
+    yield lose
+    for host in lost:
+        subprocess.run(["docker", "start", host.container], check=True, stdout=subprocess.DEVNULL)
+    for lb in lbs:
+        await_(lambda lb=lb: ready(lb), 60, f"{lb.name} is in the election")
+    await_(lambda: all_up(lbs, mycats), 60, "every MyCat is in the balancing")
+    await_one_holder(lbs, vip)
+
+
+def test_the_target_of_a_switch_over(client, vip, lbs, holder, standby, lose):
+    done = disturb_playbook(
+        "playbooks/switchover.yml",
+        "TASK [mycat.ha.cluster : Give the addresses up",
+        lambda: lose(standby),
+        mycat_ha_to=standby.name,
+    )
+    assert done.rc == 2, done.output
+    assert f"ERROR {standby.name}: " in done.said or f"FAILED {holder.name}: " in done.said
+    await_(lambda: holders([holder], vip) == [holder], LOST, "the VIP is where it was")
+    await_(lambda: client.query(vip, "select 1").returncode == 0, LOST, "it serves")
+    assert holder.run("cat", FILE).stdout == "0\n"
+
+
+@pytest.mark.long
+def test_a_mycat_that_is_restarted(client, vip, lbs, mycats, holder, lose):
+    runs = []
+
+    def restart():
+        runs.append(
+            disturb_playbook(
+                "playbooks/rolling_restart_mycat.yml",
+                "TASK [mycat.ha.cluster : Do what they were drained for",
+                lambda: lose(mycats[0]),
+            )
+        )
+
+    seen = measure(client, vip, restart, 300, 0.05, True)
+    (done,) = runs
+    print(seen, done.output)
+    assert done.rc == 2, done.output
+    assert f"{mycats[0].name}: " in done.said
+    # The other one was not touched.
+    assert f"restarted MyCat on {mycats[1].name}" not in done.said
+    assert seen.connections_failed == 0, seen
+
+
+@pytest.mark.long
+def test_a_load_balancer_that_is_updated(client, vip, lbs, holder, standby, lose):
+    runs = []
+
+    def update():
+        runs.append(
+            disturb_playbook(
+                "playbooks/rolling_update.yml",
+                "TASK [mycat.ha.cluster : Update its packages]",
+                lambda: lose(standby),
+                haproxy_maxconn=4100,
+            )
+        )
+
+    seen = measure(client, vip, update, 300, 0.05, True)
+    (done,) = runs
+    print(seen, done.output)
+    assert done.rc == 2, done.output
+    assert f"{standby.name}: " in done.said
+    assert seen.connections_failed == 0, seen
+    assert holders([holder], vip) == [holder]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _as_it_was(lbs):
+    yield
+    done = run_playbook("playbooks/site.yml")
+    assert done.rc == 0, done.output
