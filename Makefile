@@ -126,12 +126,11 @@ hosts-down: venv
 
 real-mycat: export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule/mycat
 real-mycat: export MOLECULE_INVENTORY_FILE := $(CURDIR)/.cache/molecule/mycat/inventory/ansible_inventory.yml
-real-mycat: export ARCHIVE SHA256 JAVA JAVA_SHA256
-real-mycat: venv ## Measure a real MyCat (ARCHIVE=, SHA256=, JAVA=, JAVA_SHA256=: archives of MyCat and of a Java)
+real-mycat: venv ## Measure a real MyCat (ARCHIVE=, SHA256=, JAVA=, JAVA_SHA256=: archives of it and of a Java; PARTS=: some of it)
 	mkdir -p $(MOLECULE_EPHEMERAL_DIRECTORY)
 	molecule create -s mycat
 	molecule prepare -s mycat
-	python tools/real_mycat.py
+	python -m real_mycat $(PARTS)
 	molecule destroy -s mycat
 
 differential: venv ## The VRRP model against real keepalived, N random cases (N=1000) on each version

@@ -12,6 +12,8 @@ short_description: Let MyCat run from a folder, drained before it stops
 version_added: 0.2.0
 description:
   - Points the link at O(home) to O(folder) and has the unit C(mycat.service) run MyCat.
+  - A MyCat that runs already takes changed XML files over by C(reload @@config), where that brings
+    all of the change; else, and where it refuses them, it is restarted.
   - Before MyCat stops, its health endpoint says that it drains, and its sessions get time to end.
     It is drained until the new one is ready.
   - Fails with the reason that MyCat wrote to C(logs/wrapper.log) where it does not start.
@@ -28,10 +30,13 @@ options:
     description: Whether a directory at O(home) is renamed, C(-before) behind its name.
     type: bool
     default: false
-  restart:
-    description: Whether a MyCat that runs from O(folder) is restarted.
-    type: bool
-    default: false
+  changed:
+    description:
+      - Files that MyCat has to take over. What was in them before is in the last snapshot
+        (M(mycat.ha.snapshot)).
+    type: list
+    elements: path
+    default: []
   started:
     description: Whether MyCat is to run afterwards.
     type: bool
@@ -40,6 +45,14 @@ options:
     description: SQL port of MyCat.
     type: int
     default: 8066
+  manager_port:
+    description: Manager port of MyCat.
+    type: int
+    default: 9066
+  credentials_file:
+    description: User and password for the manager port, as JSON; without it MyCat is restarted.
+    type: path
+    default: ''
   endpoint_port:
     description: Port of the health endpoint, 0 for none.
     type: int
@@ -59,7 +72,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells whether MyCat would be started, restarted or led elsewhere.
+    description: Tells whether MyCat would be started, reloaded, restarted or led elsewhere.
   diff_mode:
     support: none
     description: It changes no text.
@@ -76,6 +89,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+reloaded:
+  description: Whether a reload was enough.
+  returned: always
+  type: bool
+  sample: false
 former:
   description: The folder that MyCat ran from before, empty without one.
   returned: always
@@ -97,8 +115,13 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mycat.ha.plugins.module_utils.host import mycat_run as mycat
+from ansible_collections.mycat.ha.plugins.module_utils.host import snapshot
 from ansible_collections.mycat.ha.plugins.module_utils.host.commands import CommandError, run
 from ansible_collections.mycat.ha.plugins.module_utils.host.draining import undrain
+from ansible_collections.mycat.ha.plugins.module_utils.host.files import FileError
+from ansible_collections.mycat.ha.plugins.module_utils.mycat import reloading
+
+SNAPSHOT = "/var/lib/mycat_ha/snapshot"
 
 
 def argument_spec():
@@ -107,9 +130,11 @@ def argument_spec():
         "home": {"type": "path", "required": True},
         "folder": {"type": "path", "required": True},
         "adopt": {"type": "bool", "default": False},
-        "restart": {"type": "bool", "default": False},
+        "changed": {"type": "list", "elements": "path", "default": []},
         "started": {"type": "bool", "default": True},
         "port": {"type": "int", "default": 8066},
+        "manager_port": {"type": "int", "default": 9066},
+        "credentials_file": {"type": "path", "default": ""},
         "endpoint_port": {"type": "int", "default": 0},
         "notice": {"type": "float", "default": 3.5},
         "drain_seconds": {"type": "float", "default": 30.0},
@@ -134,6 +159,19 @@ def lead(home, folder):
         os.unlink(new)
     os.symlink(folder, new)
     os.rename(new, home)
+
+
+def takes_over(params):
+    """Whether a MyCat that runs took all changed files over, and goes on."""
+    try:
+        former = snapshot.load(SNAPSHOT)
+        for path in params["changed"]:
+            with open(path, "rb") as file:
+                if not reloading.is_enough(path, former[path].data or b"", file.read()):
+                    return False
+    except (OSError, KeyError, FileError):
+        return False
+    return mycat.reload(params["manager_port"], params["credentials_file"])
 
 
 def change(params, result):
@@ -163,15 +201,17 @@ def main():
     params = module.params
     home, folder = params["home"], params["folder"]
     there = os.path.realpath(home) if os.path.lexists(home) else ""
-    result = {"changed": False, "former": there, "ran": False, "by_hand": False}
+    result = {"changed": False, "former": there, "ran": False, "by_hand": False, "reloaded": False}
     try:
         by_unit = mycat.unit_runs()
         result["ran"] = by_unit or mycat.runs(home)
         result["by_hand"] = result["ran"] and not by_unit
         settled = there == os.path.realpath(folder) and result["ran"] == params["started"]
-        result["changed"] = not settled or params["restart"]
+        result["changed"] = not settled or bool(params["changed"])
         if result["changed"] and not module.check_mode:
-            change(params, result)
+            result["reloaded"] = settled and result["ran"] and takes_over(params)
+            if not result["reloaded"]:
+                change(params, result)
     except (mycat.ServiceError, CommandError) as error:
         module.fail_json(msg=str(error), **result)
     except OSError as error:

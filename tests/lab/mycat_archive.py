@@ -99,7 +99,7 @@ def jar(java: int, names: tuple[str, ...] = ()) -> bytes:
     return written.getvalue()
 
 
-def files(java: int, settings: Mapping[str, Any]) -> dict[str, tuple[int, bytes]]:
+def files(java: int, version: str, settings: Mapping[str, Any]) -> dict[str, tuple[int, bytes]]:
     """{path: (mode, content)}."""
     found = {
         f"bin/{name}": (0o755, (STANDIN / name).read_bytes())
@@ -107,7 +107,7 @@ def files(java: int, settings: Mapping[str, Any]) -> dict[str, tuple[int, bytes]
     }
     for name in ("mycat_standin.py", "standin_protocol.py"):
         found[f"lib/{name}"] = (0o755, (STANDIN / name).read_bytes())
-    found["lib/Mycat-server-1.6.7.6-release.jar"] = (
+    found[f"lib/Mycat-server-{version}-release.jar"] = (
         0o644,
         jar(java, JAVA_8 if java == 8 else ()),
     )
@@ -120,18 +120,26 @@ def files(java: int, settings: Mapping[str, Any]) -> dict[str, tuple[int, bytes]
     ):
         # As in the real one, whoever may write here.
         found[f"conf/{name}"] = (0o777, text.encode())
-    found["version.txt"] = (0o777, b"MavenVersion: 1.6.7.6-release\n")
+    found["version.txt"] = (0o777, f"MavenVersion: {version}-release\n".encode())
     return found
 
 
-def write(path: Path, java: int = 8, without: tuple[str, ...] = (), **settings: Any) -> str:
+def write(
+    path: Path,
+    java: int = 8,
+    without: tuple[str, ...] = (),
+    version: str = "1.6.7.6",
+    **settings: Any,
+) -> str:
     """Write the archive, ``without`` some of its files; return its SHA-256.
 
     The same content gives the same archive. ``settings`` are those of the stand-in.
     """
     folders = ("mycat", "mycat/conf", "mycat/logs", "mycat/catlet")
     content = {
-        f"mycat/{name}": row for name, row in files(java, settings).items() if name not in without
+        f"mycat/{name}": row
+        for name, row in files(java, version, settings).items()
+        if name not in without
     }
     return _archive(path, folders, content)
 
@@ -166,9 +174,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--java", type=int, default=8, help="the Java that it is for")
+    parser.add_argument("--version", default="1.6.7.6")
     parser.add_argument("--of-java", action="store_true", help="an archive of a Java instead")
     options = parser.parse_args()
-    print(write_java(options.file) if options.of_java else write(options.file, options.java))
+    if options.of_java:
+        print(write_java(options.file))
+    else:
+        print(write(options.file, options.java, version=options.version))
 
 
 if __name__ == "__main__":

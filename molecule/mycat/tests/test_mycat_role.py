@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,25 @@ def wrappers(host: Host) -> list[str]:
 
 def child_of(host: Host, pid: str) -> str:
     return host.run("pgrep", "-P", pid).stdout.strip()
+
+
+def jvm(host: Host) -> str:
+    (wrapper,) = wrappers(host)
+    return child_of(host, wrapper)
+
+
+def roll_out_unnoticed(client: Host, vip: str, playbook: str = SITE, **variables: str) -> None:
+    """Run a playbook, through which a client goes on connecting."""
+    runs = []
+    seen = measure(
+        *(client, vip, lambda: runs.append(run_playbook(playbook, **variables))),
+        seconds=300,
+        every=0.05,
+        end_with_failure=True,
+    )
+    assert runs[0].rc == 0, runs[0].output
+    assert seen.failures == ()
+    assert seen.connections_ok > 100
 
 
 def assert_all_agree(host: Host, runs: bool) -> None:
@@ -150,22 +172,40 @@ def test_a_start_that_fails_says_why(mycat: Host) -> None:
 # --- the XML files --------------------------------------------------------------------------------
 
 
-def test_a_new_schema_reaches_one_mycat_after_the_other_and_no_client_notices(
-    mycat: Host, mycats: list[Host], client: Host, vip: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("old", "new", "restarts"),
+    [
+        ('name="TESTDB" ', 'name="TESTDB" sqlMaxLimit="{{ 50 + 50 }}" ', False),
+        ('maxCon="100"', 'maxCon="{{ 100 + 100 }}"', True),
+    ],
+    ids=["schema", "data host"],
+)
+def test_a_change_reaches_one_mycat_after_the_other_and_no_client_notices(
+    mycat: Host,
+    mycats: list[Host],
+    client: Host,
+    vip: str,
+    tmp_path: Path,
+    old: str,
+    new: str,
+    restarts: bool,
 ) -> None:
     schema = tmp_path / "schema.xml.j2"
-    schema.write_text(SCHEMA_XML.replace("</mycat:schema>", "<!-- {{ 1 + 1 }} --></mycat:schema>"))
-    runs = []
-
-    def roll_out() -> None:
-        runs.append(run_playbook(SITE, mycat_schema_xml=str(schema)))
-
-    seen = measure(client, vip, roll_out, seconds=300, every=0.05, end_with_failure=True)
-    assert runs[0].rc == 0, runs[0].output
-    for host in mycats:
-        assert "<!-- 2 -->" in host.run("cat", f"{HOME}/conf/schema.xml").stdout
-    assert seen.failures == ()
-    assert seen.connections_ok > 100
+    schema.write_text(SCHEMA_XML)
+    first = run_playbook(SITE, mycat_schema_xml=str(schema))
+    assert first.rc == 0, first.output
+    before = [jvm(host) for host in mycats]
+    schema.write_text(SCHEMA_XML.replace(old, new))
+    roll_out_unnoticed(client, vip, mycat_schema_xml=str(schema))
+    for host, ran in zip(mycats, before, strict=True):
+        assert (
+            "00"
+            in host.run(
+                "grep", "-o", new.partition("{")[0] + "[0-9]*", f"{HOME}/conf/schema.xml"
+            ).stdout
+        )
+        assert (jvm(host) != ran) is restarts
+        assert_all_agree(host, runs=True)
 
 
 def test_one_that_mycat_refuses_takes_one_mycat_out_and_is_put_back(
@@ -182,6 +222,79 @@ def test_one_that_mycat_refuses_takes_one_mycat_out_and_is_put_back(
     await_(lambda: all(map(serves, mycats)), BACK, "both serve")
     for host in mycats:
         assert_all_agree(host, runs=True)
+
+
+# --- another version ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The archives by HTTP, on the controller."""
+    folder = os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as one:
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{one.server_port}"
+        one.shutdown()
+
+
+def test_another_version_comes_by_an_url_and_goes_by_the_link(
+    mycat: Host, mycats: list[Host], client: Host, vip: str, server: str, tmp_path: Path
+) -> None:
+    name = "Mycat-server-1.6.7.7-release-linux.tar.gz"
+    sha256 = Path(made(f"{name}.sha256")).read_text(encoding="ascii").strip()
+    former = [host.run("readlink", HOME).stdout for host in mycats]
+    roll_out_unnoticed(client, vip, mycat_archive=f"{server}/{name}", mycat_archive_sha256=sha256)
+    for host in mycats:
+        assert host.run("readlink", HOME).stdout == f"{HOME}-1.6.7.7-{sha256[:8]}\n"
+        assert_all_agree(host, runs=True)
+    roll_out_unnoticed(client, vip)
+    assert [host.run("readlink", HOME).stdout for host in mycats] == former
+    for host in mycats:
+        assert_all_agree(host, runs=True)
+        host.run("test", "-d", f"{HOME}-1.6.7.7-{sha256[:8]}")
+
+
+def test_an_url_at_which_nothing_is(mycat: Host, server: str) -> None:
+    done = run_playbook(SITE, mycat_archive=f"{server}/no.tar.gz", mycat_archive_sha256="0" * 64)
+    assert done.rc != 0
+    assert f"mycat_archive: {server}/no.tar.gz cannot be fetched (HTTP Error 404" in done.said
+    assert done.changed == set()
+
+
+# --- other playbooks ------------------------------------------------------------------------------
+
+
+def test_the_role_alone_in_a_play_of_its_own(
+    mycat: Host, mycats: list[Host], tmp_path: Path
+) -> None:
+    play = tmp_path / "play.yml"
+    play.write_text("- hosts: all\n  gather_facts: false\n  roles: [mycat.ha.mycat]\n")
+    schema = tmp_path / "schema.xml"
+    schema.write_text(SCHEMA_XML.replace('minCon="2"', 'minCon="3"'))
+    done = run_playbook(play, mycat_schema_xml=str(schema))
+    assert done.rc == 0, done.output
+    assert done.changed >= {host.name for host in mycats}
+    again = run_playbook(play, mycat_schema_xml=str(schema))
+    assert (again.rc, again.changed) == (0, set()), again.output
+    for host in mycats:
+        assert_all_agree(host, runs=True)
+
+
+def test_a_rolling_restart_restarts_each_by_its_unit(
+    mycat: Host, mycats: list[Host], client: Host, vip: str
+) -> None:
+    before = [jvm(host) for host in mycats]
+    roll_out_unnoticed(client, vip, "playbooks/rolling_restart_mycat.yml")
+    for host, ran in zip(mycats, before, strict=True):
+        assert jvm(host) != ran
+        assert_all_agree(host, runs=True)
+
+
+def test_a_rolling_update_finds_nothing_to_do(mycat: Host, mycats: list[Host]) -> None:
+    done = run_playbook("playbooks/rolling_update.yml")
+    assert (done.rc, done.changed) == (0, set()), done.output
+    assert "main: nothing to update" in done.said
 
 
 # --- refusals -------------------------------------------------------------------------------------

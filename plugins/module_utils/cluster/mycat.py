@@ -17,6 +17,7 @@ from ..readers import RefusalError, SettingError
 from . import mycat_loss
 from .endpoint import MANAGER_PORT, asking
 from .hosts import HostView
+from .managed import CREDENTIALS
 from .request import Refusals, Request
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -140,6 +141,8 @@ def _needs(request: Request, host: HostView, sources: Sources) -> dict[str, Any]
         archives=list(_missing(files, own, settings, sources)),
         adopt=settings["mycat_adopt_home"],
         port=endpoint["mycat_status_sql_port"],
+        manager_port=endpoint.get("mycat_status_manager_port") or MANAGER_PORT,
+        credentials_file=endpoint.get("mycat_status_credentials_file") or CREDENTIALS,
         endpoint_port=endpoint["mycat_status_port"],
         notice=mycat_loss.budget_of(asking(request, host)),
         start_timeout=settings["mycat_start_timeout"],

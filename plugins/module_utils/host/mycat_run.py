@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import time
@@ -27,6 +28,7 @@ _ESTABLISHED = "01"
 _LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
 _REASON = re.compile(r"\w*(?:Exception|Error): .*|Unrecognized VM option .*|Unable to start JVM.*")
 _STOP_SECONDS = 90.0
+_RELOAD_SECONDS = 20.0
 
 
 class ServiceError(Exception):
@@ -91,6 +93,18 @@ def stop(home: str) -> None:
     # It was no person who stopped it.
     with contextlib.suppress(FileNotFoundError):
         os.unlink(STOPPED_MARK)
+
+
+def reload(port: int, credentials_file: str) -> bool:
+    """Have MyCat read its XML files anew, by its manager ``port``; whether it did."""
+    try:
+        with open(credentials_file, encoding="utf-8") as file:
+            credentials = json.load(file)
+        user, password = str(credentials["user"]), str(credentials["password"])
+        mysql.query(HERE, port, user, password, "reload @@config", _RELOAD_SECONDS)
+    except (OSError, ValueError, LookupError, TypeError, NoAnswer):
+        return False
+    return True
 
 
 def start(home: str, port: int, seconds: float, endpoint_port: int = 0) -> None:

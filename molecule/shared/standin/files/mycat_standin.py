@@ -107,24 +107,6 @@ WITH_TABLE = re.compile(r"(insert|update|delete|replace|show (full )?tables|.* f
 SALT = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def configuration_problem(home):
-    """What MyCat says of a schema.xml that it cannot use, nothing of one that it can."""
-    path = os.path.join(home, "conf/schema.xml")
-    if not os.path.exists(path):
-        return ""
-    try:
-        schema = ET.parse(path).getroot()  # noqa: S314 - the operator's own
-    except ET.ParseError as error:
-        return f"org.xml.sax.SAXParseException; {error}"
-    hosts = {host.get("name") for host in schema.iter("dataHost")}
-    for node in schema.iter("dataNode"):
-        if node.get("dataHost") not in hosts:
-            return (
-                f"dataNode {node.get('name')} reference dataHost:{node.get('dataHost')} not exists!"
-            )
-    return ""
-
-
 class Settings:
     """The settings file over the defaults, fresh whenever the file changed."""
 
@@ -207,7 +189,7 @@ class Server:
         self.initialised = False  # as far as MyCat gets before the first statement
         self.reached = False  # the database, once
         self.failures = 0
-        self.started = time.time()
+        self.started = self.loaded = time.time()
         self.heartbeat = Heartbeat()
         self.reactors = Reactors(self.settings)
         self.sessions = set()
@@ -221,7 +203,7 @@ class Server:
         if settings.fault == "refuse-start":
             sys.exit("fault refuse-start is set")
         await asyncio.sleep(settings.boot_seconds)
-        problem = configuration_problem(self._home)
+        problem = self.configuration_problem()
         if problem:
             print(f"io.mycat.config.util.ConfigException: {problem}", flush=True)
             sys.exit(255)
@@ -248,6 +230,22 @@ class Server:
                 if not self.heartbeat.checking:
                     self._start(self.heartbeat.beat(settings))
             await asyncio.sleep(0.02)
+
+    def configuration_problem(self):
+        """What MyCat says of a schema.xml that it cannot use, nothing of one that it can."""
+        path = os.path.join(self._home, "conf/schema.xml")
+        if not os.path.exists(path):
+            return ""
+        try:
+            schema = ET.parse(path).getroot()  # noqa: S314 - the operator's own
+        except ET.ParseError as error:
+            return f"org.xml.sax.SAXParseException; {error}"
+        hosts = {host.get("name") for host in schema.iter("dataHost")}
+        for node in schema.iter("dataNode"):
+            name, host = node.get("name"), node.get("dataHost")
+            if host not in hosts:
+                return f"dataNode {name} reference dataHost:{host} not exists!"
+        return ""
 
     def _start(self, coroutine):
         task = asyncio.ensure_future(coroutine)
@@ -561,8 +559,16 @@ class ManagerSession(Session):
         elif statement in ("offline", "online"):
             self.server.online = statement == "online"
             self.writer.write(ok(affected=1))
+        elif statement == "reload @@config":
+            self.writer.write(self.reload())
         else:
             self.writer.write(error(ER_YES, "Unsupported statement"))
+
+    def reload(self):
+        if self.server.configuration_problem():
+            return error(ER_YES, "Reload config failure")
+        self.server.loaded = time.time()
+        return ok(affected=1)
 
     def show_server(self):
         server = self.server
@@ -570,7 +576,7 @@ class ManagerSession(Session):
         columns += ["RELOAD_TIME", "ROLLBACK_TIME", "CHARSET", "STATUS"]
         uptime = f"{time.time() - server.started:.0f}s"
         status = "ON" if server.online else "OFF"
-        return columns, [[uptime, 0, 0, 0, int(server.started * 1000), -1, "utf8", status]]
+        return columns, [[uptime, 0, 0, 0, int(server.loaded * 1000), -1, "utf8", status]]
 
     def show_heartbeat(self):
         beat = self.server.heartbeat

@@ -107,6 +107,21 @@ def test_the_manager(program, standin):
             manager.query("select 1")
 
 
+def test_a_reload(program, standin):
+    schema = standin.path / "conf/schema.xml"
+    with connect(program, standin.manager_port) as manager:
+        before = manager.query("show @@server")[0]["RELOAD_TIME"]
+        schema.write_text('<schema><dataNode name="dn1" dataHost="db"/></schema>')
+        try:
+            with pytest.raises(program.CheckFailed, match="error 1003 Reload config failure"):
+                manager.query("reload @@config")
+            assert manager.query("show @@server")[0]["RELOAD_TIME"] == before
+        finally:
+            schema.unlink()
+        assert manager.query("reload @@config") == []
+        assert manager.query("show @@server")[0]["RELOAD_TIME"] > before
+
+
 @pytest.mark.parametrize(
     ("user", "password", "settings", "denied"),
     [

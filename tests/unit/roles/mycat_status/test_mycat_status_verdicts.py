@@ -132,6 +132,17 @@ def manager(standin, statement):
         pytest.param(
             setting(user="another"), "query", DOWN, "error 1045 Access denied", OK, id="denied"
         ),
+        pytest.param(
+            setting(whitehost=["192.0.2.1"]),
+            *("query", DOWN, '<whitehost> lacks <host host="127.0.0.1" user="mycat"/>', OK),
+            id="whitehost",
+        ),
+        pytest.param(
+            setting(show_allowed=False),
+            *("query", DOWN, "<firewall><blacklist> refuses it, set showAllow", OK),
+            id="blacklist",
+        ),
+        pytest.param(hanging_jvm, "process", OK, "process", OK, id="jvm-hangs-process"),
         pytest.param(offline, "query", DRAIN, "asked for by offline", OK, id="offline"),
     ],
 )
@@ -398,6 +409,20 @@ def test_a_hang_of_the_jvm_is_seen_within_the_budget(standin, start):
             wait_until(lambda: balancer.downs)
     # At most 1 + 1 + 0.25 + 1 s; a busy machine adds to it.
     assert 2.0 <= balancer.downs[0] - begun <= 4.5
+
+
+def test_probes_cost_one_login_and_offline_is_seen_all_the_same(standin, start):
+    log = standin.path / "logs/mycat.log"
+    endpoint = start(standin.config(level="query"))
+    assert endpoint.probe().code == OK
+    before = len(log.read_text().splitlines())
+    for _ in range(10):
+        assert endpoint.probe().code == OK
+    with offline(standin):
+        # As soon as the verdict that is kept is too old.
+        wait_until(lambda: endpoint.probe().code == DRAIN)
+    logins = log.read_text().splitlines()[before:]
+    assert not [line for line in logins if "ServerConnection" in line]
 
 
 class Database:

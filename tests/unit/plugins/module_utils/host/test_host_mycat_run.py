@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.host import mycat_run as mycat
+from lab.servers import saying, serving
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,30 @@ def test_sessions_of_others_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "net/tcp").write_text("\n".join(rows) + "\n")
     monkeypatch.setattr(mycat, "PROC", str(tmp_path))
     assert mycat.sessions(8066) == 1
+
+
+def packet(sequence: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "little") + bytes([sequence]) + payload
+
+
+GREETING = b"\x0a5.6.29-mycat-1.6.7.6\0" + b"\1\0\0\0" + b"s" * 8 + b"\0" * 19 + b"s" * 12 + b"\0"
+OK = b"\0\1\0\2\0\0\0"
+REFUSED = b"\xff\xeb\x03#HY000Reload config failure"
+
+
+@pytest.mark.parametrize(("answer", "reloaded"), [(OK, True), (REFUSED, False)])
+def test_a_reload(tmp_path: Path, answer: bytes, reloaded: bool) -> None:
+    credentials = tmp_path / "credentials.json"
+    credentials.write_text(json.dumps({"user": "u", "password": "p"}))
+    said = saying(packet(0, GREETING), packet(2, OK), packet(1, answer))
+    with serving(said) as port:
+        assert mycat.reload(port, str(credentials)) is reloaded
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", "[]"])
+def test_no_reload_without_credentials(tmp_path: Path, text: str | None) -> None:
+    credentials = tmp_path / "credentials.json"
+    if text is not None:
+        credentials.write_text(text)
+    with serving(saying(packet(0, GREETING), packet(2, OK), packet(1, OK))) as port:
+        assert not mycat.reload(port, str(credentials))
