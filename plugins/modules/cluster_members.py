@@ -19,7 +19,8 @@ options:
   moving:
     description:
       - Whether the run is only about the clusters of the load balancers that C(mycat_ha_to),
-        C(mycat_ha_leave), C(mycat_ha_maintenance) or C(mycat_ha_maintenance_end) names.
+        C(mycat_ha_leave), C(mycat_ha_maintenance) or C(mycat_ha_maintenance_end) names. All of them
+        with C(mycat_ha_rebalance).
     type: bool
     default: false
   removing:

@@ -12,8 +12,9 @@ module: cluster_switchover
 short_description: Say which load balancers give addresses up, or why they must not
 version_added: 0.2.0
 description:
-  - Reads C(mycat_ha_to), C(mycat_ha_leave), C(mycat_ha_maintenance) or C(mycat_ha_maintenance_end),
-    what the plan expects, and what M(mycat.ha.host_state) returned on the hosts. It asks no host.
+  - Reads C(mycat_ha_to), C(mycat_ha_leave), C(mycat_ha_maintenance), C(mycat_ha_maintenance_end) or
+    C(mycat_ha_rebalance), what the plan expects, and what M(mycat.ha.host_state) returned on the
+    hosts. It asks no host.
   - A load balancer gets addresses only where a report would call it healthy.
   - Called again after the hosts were read again, it says which addresses are not where they were
     to go.
@@ -76,9 +77,19 @@ targets:
   type: dict
   sample: {main: {192.0.2.100: lb2}}
 vips:
-  description: The addresses of each load balancer's cluster, as M(mycat.ha.maintenance) takes them.
+  description: What each load balancer may lose, as O(mycat.ha.maintenance#module:vips).
   returned: success
   type: dict
+aside_only:
+  description: Of RV(aside) the instances meant alone, as O(mycat.ha.maintenance#module:only).
+  returned: success
+  type: dict
+  sample: {lb3: [orders]}
+give_up_only:
+  description: The same of the hosts in RV(give_up).
+  returned: success
+  type: dict
+  sample: {lb1: [orders]}
 seconds:
   description: How long sessions are given.
   returned: success

@@ -11,8 +11,8 @@ module: maintenance
 short_description: Take a load balancer out of the election, or have it hand its addresses over
 version_added: 0.2.0
 description:
-  - Writes the file that keepalived watches on a load balancer, waits until its virtual addresses
-    are served elsewhere, and takes it back where nobody took them.
+  - Writes the file that keepalived watches on a load balancer, or those of O(only), waits until the
+    virtual addresses are served elsewhere, and takes it back where nobody took them.
   - With O(state=handed_over) the host takes part again as soon as its addresses are served
     elsewhere. Where that does not happen because the host or the module ends,
     C(mycat_ha_addresses.service) does it 20 s later.
@@ -48,6 +48,14 @@ options:
         that sessions are given.
     type: float
     default: 5
+  only:
+    description:
+      - VRRP instances whose addresses alone are meant, where each has a file of its own that
+        keepalived watches; in a sync group the first. Everything of the host unless given.
+      - For V(aside), V(rejoined) and V(handed_over).
+    type: list
+    elements: str
+    default: []
   force:
     description: Whether V(absent) stays although nobody takes the addresses.
     type: bool
@@ -164,16 +172,16 @@ def await_elsewhere(vips, seconds):
             )
 
 
-def take_out(state, vips, seconds, force):
+def take_out(state, vips, seconds, force, files):
     """Give the addresses up, for good or once; return what was done and how many sessions ended."""
-    former = maintenance.value() or SERVES
+    former = SERVES if files else maintenance.value() or SERVES
     mine = held(vips)
     ended = len(sessions(mine))
-    with maintenance.writing(WORDS[state], former):
+    with maintenance.writing(WORDS[state], former, files):
         if state != "aside" and not force:
             await_elsewhere(mine, seconds)
         if state == "handed_over":
-            maintenance.write(former)
+            maintenance.write(former, files)
     done = [f"gave {vip['address']} up" for vip in mine]
     if state == "absent" and former != MAINTENANCE:
         done.append("maintenance begun")
@@ -183,21 +191,23 @@ def take_out(state, vips, seconds, force):
 def apply(params, check_mode):
     """Return what the module returns. Raises NotMovedError, CommandError."""
     state, vips = params["state"], params["vips"]
-    with maintenance.alone():
+    files = [maintenance.moving_file(name) for name in params["only"]]
+    with maintenance.alone(files):
         if state == "drained":
             left = drain(vips, 0 if check_mode else params["timeout"])
             return {"changed": False, "done": [], "sessions": left}
         former = maintenance.value()
         kept = state in ("absent", "present") and former == WORDS[state]
-        if kept or (state == "rejoined" and former != MOVING):
+        moving = maintenance.is_moving(files) if files else former == MOVING
+        if kept or (state == "rejoined" and not moving):
             return {"changed": False, "done": [], "sessions": 0}
         if check_mode:
             return {"changed": True, "done": [], "sessions": 0}
         if WORDS[state] == SERVES:
-            maintenance.write(SERVES)
+            maintenance.write(SERVES, files)
             done = ["maintenance ended"] if former == MAINTENANCE else []
             return {"changed": True, "done": done, "sessions": 0}
-        done, ended = take_out(state, vips, params["timeout"], params["force"])
+        done, ended = take_out(state, vips, params["timeout"], params["force"], files)
         return {"changed": True, "done": done, "sessions": ended}
 
 
@@ -215,10 +225,14 @@ def main():
                 },
             },
             "timeout": {"type": "float", "default": 5.0},
+            "only": {"type": "list", "elements": "str", "default": []},
             "force": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
+
+    if module.params["only"] and module.params["state"] in ("absent", "present"):
+        module.fail_json(msg="only: goes with aside, rejoined and handed_over; leave it out")
 
     def end(number, _frame):
         raise SystemExit(f"ended by signal {number}")

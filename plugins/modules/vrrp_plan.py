@@ -213,6 +213,13 @@ options:
         interface then.
     type: bool
     default: false
+  move_files:
+    description:
+      - Whether each of several addresses has a tracked file of its own, C(move_) and its name (in a
+        sync group that of the first), with 1 in it where the address shall leave the node and the
+        others shall stay. Nothing of it with a single address, or with keepalived before 2.0.0.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - mycat.ha.attributes.asks
 seealso:
@@ -481,6 +488,7 @@ def argument_spec() -> dict:
         "priorities": {"type": "list", "elements": "int", "default": []},
         "preempt_delay": {"type": "float", "default": 0},
         "multicast": {"type": "bool", "default": False},
+        "move_files": {"type": "bool", "default": False},
     }
 
 

@@ -102,7 +102,7 @@ def planned(cluster: Cluster, taken: Collection[int]) -> Planned | None:
         [_needs(cluster, host, plan, first) for host in cluster.load_balancers],
         together,
         any(_makes(hastens_adverts, host, plan) for host in cluster.load_balancers),
-        [*notes, *_uneven(cluster, plan)],
+        notes,
         {} if _is_sticky(cluster) else plan.homes,
     )
 
@@ -135,11 +135,6 @@ def _first_plan(
     except RefusalError:
         # With so many checks only sticky finds room for all priorities.
         return None
-
-
-def _uneven(cluster: Cluster, plan: keepalived.ClusterPlan) -> Iterator[str]:
-    if _is_sticky(cluster):
-        yield from placement.uneven(plan.homes, cluster.load_balancers)
 
 
 def _judge_former(cluster: Cluster, plan: keepalived.ClusterPlan) -> list[str]:
@@ -443,6 +438,7 @@ def _context(
         "interfaces": list(dict.fromkeys(filter(None, (link["interface"] for link in links)))),
         "vips": list(plan.addresses),
         "instances": dict(plan.instances),
+        "moved_by": dict(plan.moved_by),
         "metrics_directory": settings["keepalived_metrics_directory"],
         # What an operator's programs and raw lines need, nobody knows.
         "confined": not mine.programs and not list(raw_lines(settings)),

@@ -285,9 +285,14 @@ def _expected(one: _Planned, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str
     """What the report expects of a cluster."""
     members, lbs = one.cluster.members, one.cluster.load_balancers
     instances = one.keepalived.plan.instances if one.keepalived else {}
+    moved_by = one.keepalived.plan.moved_by if one.keepalived else {}
     return {
         "vips": {
-            vip: {"instance": instances.get(vip, ""), "port": answering_port(lb)}
+            vip: {
+                "instance": instances.get(vip, ""),
+                "port": answering_port(lb),
+                "moved_by": moved_by.get(instances.get(vip, ""), ""),
+            }
             for lb in (lbs[:1] if "keepalived" in one.cluster.request.roles else ())
             for vip in (text.partition("/")[0] for text in vips_of(lb))
         },
@@ -297,6 +302,8 @@ def _expected(one: _Planned, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str
         "notes": list(_notes(one)),
         # Where addresses return to by themselves.
         "homes": dict(one.keepalived.homes) if one.keepalived else {},
+        # Where the plan would have them.
+        "placement": dict(one.keepalived.plan.homes) if one.keepalived else {},
         "bounds": _bounds(one, hosts),
     }
 

@@ -25,7 +25,7 @@ _UNIT_FOLDER = "/etc/systemd/system/"
 #: What daemons and runs leave in folders of their own; nobody else has anything there.
 _TREES = {
     "haproxy": (RUN_FOLDER + "_haproxy",),
-    "keepalived": (RUN_FOLDER, STATE_FOLDER + "/history"),
+    "keepalived": (RUN_FOLDER, STATE_FOLDER + "/history", STATE_FOLDER + "/moving"),
     "mycat_status": ("/run/mycat_status",),
 }
 #: What runs leave besides the files of the roles.

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..report.cluster import TAKES_SESSIONS, Cluster, Host, View, read_clusters, view
-from ..report.problems import DEGRADED, ERROR, Problem, problems, unfit
+from ..host.maintenance import moving_file
+from ..report.cluster import TAKES_SESSIONS, Cluster, Host, View, Vip, read_clusters, text, view
+from ..report.problems import DEGRADED, ERROR, Problem, displaced, problems, unfit
 from .members import Members
-from .wishes import BACK, FORCE, LEAVE, OUT, TO, Wish
+from .wishes import BACK, FORCE, LEAVE, OUT, REBALANCE, TO, Wish
 
 
 @dataclass
@@ -23,7 +24,8 @@ class Steps:
     """Hosts and what they do, in this order: ``drain``, ``aside``, ``give_up`` or ``out``, then
     ``aside`` again, or ``back``. ``refusals``: if there are any, nothing is done. ``lines`` say
     what is done. ``targets``: {cluster: {address: its new holder, "" for any but those of ``out``
-    and ``give_up``}}."""
+    and ``give_up``}}. ``aside_only`` and ``give_up_only``: {host: instances that are meant alone},
+    without the hosts of which everything is meant; ``vips``: {host: the addresses it may lose}."""
 
     refusals: list[str] = field(default_factory=list)
     drain: list[str] = field(default_factory=list)
@@ -34,6 +36,8 @@ class Steps:
     lines: list[str] = field(default_factory=list)
     targets: dict[str, dict[str, str]] = field(default_factory=dict)
     vips: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    aside_only: dict[str, list[str]] = field(default_factory=dict)
+    give_up_only: dict[str, list[str]] = field(default_factory=dict)
 
     def as_data(self) -> dict[str, Any]:
         """The steps as a task returns them."""
@@ -49,7 +53,11 @@ def wish_out(cluster: Cluster, name: str, force: bool) -> Wish:
 
 def vips_of(cluster: Cluster) -> list[dict[str, Any]]:
     """The addresses of a cluster, as the module maintenance takes them."""
-    return [{"address": vip.address, "port": vip.port} for vip in cluster.vips]
+    return list(map(_as_option, cluster.vips))
+
+
+def _as_option(vip: Vip) -> dict[str, Any]:
+    return {"address": vip.address, "port": vip.port}
 
 
 def steps(wishes: Iterable[Wish], expected: Any, states: Any) -> Steps:
@@ -57,7 +65,11 @@ def steps(wishes: Iterable[Wish], expected: Any, states: Any) -> Steps:
     clusters = {cluster.name: cluster for cluster in read_clusters(expected, states)}
     found = Steps()
     for wish in wishes:
-        _one(found, wish, clusters[wish.members.name])
+        cluster = clusters[wish.members.name]
+        if wish.verb == REBALANCE:
+            _rebalance(found, cluster, wish)
+        else:
+            _one(found, wish, cluster)
     return found
 
 
@@ -90,9 +102,13 @@ def _one(found: Steps, wish: Wish, cluster: Cluster) -> None:
     case = _Case(wish, cluster, host, [view(cluster, vip) for vip in cluster.vips])
     found.vips.update((one.name, vips_of(cluster)) for one in cluster.load_balancers)
     refusals = [*_busy(cluster)] or [*_judge(case)]
-    found.refusals += [f"{wish.verb}: {refusal}" for refusal in dict.fromkeys(refusals)]
+    _refuse(found, wish, refusals)
     if not refusals:
         _plan(found, case)
+
+
+def _refuse(found: Steps, wish: Wish, refusals: Sequence[str]) -> None:
+    found.refusals += [f"{wish.verb}: {refusal}" for refusal in dict.fromkeys(refusals)]
 
 
 def _busy(cluster: Cluster) -> Iterator[str]:
@@ -113,7 +129,7 @@ def _judge(case: _Case) -> Iterator[str]:
     if case.wish.verb == TO:
         for one in case.elsewhere:
             yield from _returns(case.cluster, one, case.host.name)
-            yield from _no_holder(case, one) or _unable(case.cluster, case.host, one)
+            yield from _no_holder(case.cluster, one) or _unable(case.cluster, case.host, one)
     elif case.wish.verb == LEAVE:
         for one in case.here:
             yield from _returns(case.cluster, one, "", case.host.name)
@@ -138,14 +154,14 @@ def _returns(cluster: Cluster, one: View, to: str, leave: str = "") -> Iterator[
         )
 
 
-def _no_holder(case: _Case, one: View) -> list[str]:
+def _no_holder(cluster: Cluster, one: View) -> list[str]:
     """Why it is not known who has the address, empty where it is."""
     if one.holder:
         return []
-    unseen = [host.name for host in case.cluster.load_balancers if not host.reachable]
+    unseen = [host.name for host in cluster.load_balancers if not host.reachable]
     said = [
         _sentence(problem)
-        for problem in problems(case.cluster, case.views)
+        for problem in problems(cluster, [view(cluster, vip) for vip in cluster.vips])
         if (problem.severity == ERROR and problem.vip == one.vip.address) or problem.host in unseen
     ]
     return said or [f"it is not known who has {one.vip.address}; mycat.ha.status tells more"]
@@ -221,6 +237,72 @@ def _plan(found: Steps, case: _Case) -> None:
             for one in case.cluster.load_balancers
             if one.name not in (name, *holders) and one.reachable and not one.maintenance
         ]
+
+
+# ---- several addresses, each to its own load balancer ----
+
+
+def _rebalance(found: Steps, cluster: Cluster, wish: Wish) -> None:
+    """Add what brings each address to where the plan would have it to ``found``."""
+    moves = displaced(cluster, [view(cluster, vip) for vip in cluster.vips])
+    refusals = [*_busy(cluster)] or [
+        reason for one, home in moves for reason in _why_not_there(cluster, one, home)
+    ]
+    _refuse(found, wish, refusals)
+    found.vips.update((host.name, []) for host in cluster.load_balancers)
+    if len(cluster.vips) < 2:
+        found.lines.append(f"{cluster.name}: has one virtual IP, and nothing to spread")
+    elif not moves:
+        found.lines.append(f"{cluster.name}: each virtual IP is on its own load balancer already")
+    elif not refusals:
+        found.targets[cluster.name] = {one.vip.address: home for one, home in moves}
+        for one, home in moves:
+            _move(found, cluster, one, home)
+        names = [host.name for host in cluster.load_balancers]
+        found.give_up += [name for name in names if name in found.give_up_only]
+        found.drain += [name for name in names if name in found.give_up_only and wish.drain]
+        found.aside += [name for name in names if name in found.aside_only]
+
+
+def _move(found: Steps, cluster: Cluster, one: View, home: str) -> None:
+    """Have its holder give the address up, and nobody but its home take it."""
+    for host in cluster.load_balancers:
+        if host is one.holder:
+            meant = found.give_up_only.setdefault(host.name, [])
+            found.vips[host.name].append(_as_option(one.vip))
+            found.lines.append(f"{cluster.name}: {one.vip.address} goes from {host.name} to {home}")
+        elif host.name != home and host.reachable and not host.maintenance:
+            meant = found.aside_only.setdefault(host.name, [])
+        else:
+            continue
+        if one.vip.moved_by not in meant:
+            meant.append(one.vip.moved_by)
+
+
+def _why_not_there(cluster: Cluster, one: View, home: str) -> list[str]:
+    """Why the address cannot go to the load balancer, empty where it can."""
+    if not one.vip.moved_by:
+        return [
+            f"{one.vip.address} cannot be moved alone (a cluster with one virtual IP or one sync "
+            f"group, or keepalived before 2.0.0); move all of them with {TO}={home}"
+        ]
+    target = next(host for host in cluster.load_balancers if host.name == home)
+    return (
+        _no_holder(cluster, one)
+        or _unable(cluster, target, one)
+        or [
+            f"keepalived on {host.name} does not watch {moving_file(one.vip.moved_by)}; run "
+            "mycat.ha.site, which has it do that, and then this again"
+            for host in cluster.load_balancers
+            if host.reachable and not _watches(host, one.vip)
+        ]
+    )
+
+
+def _watches(host: Host, vip: Vip) -> bool:
+    """Whether the keepalived of the host runs with the file by which the address is moved."""
+    written = f'"{moving_file(vip.moved_by)}"' in text(host.keepalived.get("text"))
+    return written and host.keepalived.get("loaded_is_file") is not False
 
 
 def not_there(done: Any, expected: Any, states: Any) -> list[str]:

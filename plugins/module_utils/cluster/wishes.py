@@ -1,7 +1,7 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which load balancers an operator wants addresses to leave or to go to. Pure."""
+"""Which load balancers addresses are to leave, to go to, or to be spread over. Pure."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from .members import Members
 
 TO, LEAVE = "mycat_ha_to", "mycat_ha_leave"
 OUT, BACK = "mycat_ha_maintenance", "mycat_ha_maintenance_end"
-VERBS = (TO, LEAVE, OUT, BACK)
+REBALANCE = "mycat_ha_rebalance"
+VERBS = (TO, LEAVE, OUT, BACK, REBALANCE)
 DRAIN, FORCE = "mycat_ha_drain_seconds", "mycat_ha_force"
 LONGEST_DRAIN = 3600.0
 
 
 @dataclass(frozen=True)
 class Wish:
-    """``verb`` is one of `VERBS`, ``host`` a load balancer of the cluster ``members``; ``drain``
-    are the seconds that sessions are given before they end."""
+    """``verb`` is one of `VERBS`, ``host`` a load balancer of the cluster ``members``, empty where
+    all are meant; ``drain`` are the seconds that sessions are given before they end."""
 
     verb: str
     host: str
@@ -44,6 +45,8 @@ def read_wishes(
     """
     verb = _verb(values)
     drain = drain_seconds(values, 0.0)
+    if verb == REBALANCE:
+        return [_rebalance(members, drain, playing) for members in clusters]
     found: dict[str, Wish] = {}
     for host in dict.fromkeys(values[verb]):
         members = _cluster_of(verb, host, clusters, others)
@@ -56,6 +59,11 @@ def read_wishes(
             )
         found[members.name] = Wish(verb, host, members, drain, bool(values.get(FORCE)))
     return list(found.values())
+
+
+def _rebalance(members: Members, drain: float, playing: Collection[str]) -> Wish:
+    _ask_for_all(REBALANCE, members, playing)
+    return Wish(REBALANCE, "", members, drain)
 
 
 def ask_for_all(variable: str, members: Members, playing: Collection[str], instead: str) -> None:
@@ -87,7 +95,7 @@ def _verb(values: Mapping[str, Any]) -> str:
             TO,
             "is not set; write the load balancer that shall have the virtual IPs (-e "
             f"{TO}=lb2), or one that they shall leave ({LEAVE}), or that you take out for work "
-            f"({OUT}) or back ({BACK})",
+            f"({OUT}) or back ({BACK}); or spread several virtual IPs again ({REBALANCE}=yes)",
         )
     if len(given) > 1:
         raise SettingError(given[0], f"is set beside {given[1]}; write one of the two")
@@ -118,8 +126,8 @@ def _ask_for_all(verb: str, members: Members, playing: Collection[str]) -> None:
     if len(members.load_balancers) < 2 and verb != BACK:
         raise SettingError(
             verb,
-            f"is {members.load_balancers[0]}, the only load balancer of the cluster "
-            f"{members.name}, and nobody could take its addresses over; add a second one",
+            f"cannot be with {''.join(members.load_balancers)}, the only load balancer of the "
+            f"cluster {members.name}: nobody could take its addresses over; add a second one",
         )
     away = [host for host in members.load_balancers if host not in playing]
     if away:

@@ -75,8 +75,8 @@ class ClusterPlan:
     ``checks``, ``bounds`` and ``outcomes`` are those that ``vrrp_plan`` returns; ``notes`` is what
     the operator should know, one sentence each. ``virtual_router_ids`` and ``instances`` map each
     VIP (without prefix) to its id and to the name of its instance, ``homes`` to the load balancer
-    that is the first choice for it; ``addresses`` are all virtual ones. Nothing is proven before
-    ``slowest`` has passed.
+    that is the first choice for it, ``moved_by`` each instance to the one by whose file it is moved
+    alone; ``addresses`` are all virtual ones. Nothing is proven before ``slowest`` has passed.
     """
 
     hosts: Mapping[str, HostPlan]
@@ -88,6 +88,7 @@ class ClusterPlan:
     virtual_router_ids: Mapping[str, int]
     instances: Mapping[str, str]
     homes: Mapping[str, str]
+    moved_by: Mapping[str, str]
     addresses: tuple[str, ...]
     slowest: float
 
@@ -184,6 +185,7 @@ def _cluster_plan(
         },
         instances={_ip(vip.address): vip.name for vip in request.vips},
         homes=_homes(request),
+        moved_by=request.moved_by,
         addresses=addresses,
         slowest=plan.slowest,
     )

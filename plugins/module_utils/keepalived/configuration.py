@@ -13,10 +13,11 @@ import functools
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Mapping
 
+from ..host.maintenance import moving_file
 from ..vrrp import versions
 from ..vrrp.model import Authentication, Check, CheckKind, Instance, Node
 from ..vrrp.plan import Plan
-from ..vrrp.request import Request
+from ..vrrp.request import Request, move_file
 from ..vrrp.structured import instance_data, node_data
 from .peers import peer_line
 from .settings import HostRequest
@@ -167,6 +168,7 @@ def host_text(
         )
         for vip, networks in zip(request.vips, wanted.networks)
     }
+    moved = {move_file(name): moving_file(name) for name in request.moved_by.values()}
     printed = {
         vip.name: {
             **own,
@@ -179,7 +181,7 @@ def host_text(
     return render(
         template,
         context(
-            _configured(node, plan, settings, installed, lets_in),
+            _configured(node, plan, settings, installed, lets_in, moved),
             printed,
             managed=managed,
             vrrp_version=request.vrrp_version,
@@ -201,9 +203,11 @@ def _configured(
     settings: Mapping[str, Any],
     installed: Installed,
     lets_in: Mapping[str, Callable[[str], str]],
+    moved: Mapping[str, str],
 ) -> Node:
     """The planned node with the commands of its checks, its users, its password, and whose adverts
-    it lets in: ``lets_in`` gives the line of a peer by the name of the instance."""
+    it lets in: ``lets_in`` gives the line of a peer by the name of the instance. ``moved`` are the
+    paths of the files by which addresses are moved, by the names of their checks."""
     given = {check["name"]: check for check in settings["keepalived_checks"]}
     deadlines = {item.check.name: item.poll.deadline for item in plan.checks if item.poll}
     password = settings["keepalived_auth_pass"]
@@ -215,7 +219,7 @@ def _configured(
         checks=tuple(
             replace(
                 check,
-                command=_command(check, given, deadlines, installed),
+                command=_command(check, given, deadlines, installed, moved),
                 user=given.get(check.name, {}).get("user") or "",
             )
             for check in node.checks
@@ -240,9 +244,10 @@ def _command(
     given: Mapping[str, Mapping[str, Any]],
     deadlines: Mapping[str, float],
     installed: Installed,
+    moved: Mapping[str, str],
 ) -> str:
     if check.kind is CheckKind.FILE:
-        return installed.files[check.name]
+        return moved.get(check.name) or installed.files[check.name]
     deadline = deadlines[check.name]
     if check.name in given:
         return f"/usr/bin/timeout {deadline} {given[check.name]['script']}"

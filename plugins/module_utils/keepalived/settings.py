@@ -605,6 +605,7 @@ def _asked(settings: Settings, systemd: bool) -> dict[str, Any]:
         "preempt_delay": settings["keepalived_preempt_delay"],
         "multicast": settings["keepalived_multicast"],
         "taken_virtual_router_ids": settings["keepalived_taken_virtual_router_ids"],
+        "move_files": True,
     }
 
 

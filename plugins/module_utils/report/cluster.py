@@ -35,11 +35,13 @@ _CLOCKS_DIFFER = 2.0
 
 @dataclass(frozen=True)
 class Vip:
-    """A virtual IP that is to be served. ``address`` is spelt as the plan spells it."""
+    """A virtual IP that is to be served. ``address`` is spelt as the plan spells it; ``moved_by``
+    is the instance by whose file it is moved without the others, empty where it cannot be."""
 
     address: str
     instance: str
     port: int
+    moved_by: str = ""
 
     @property
     def ip(self) -> str:
@@ -145,7 +147,8 @@ class Host:
 class Cluster:
     """A cluster's hosts. ``owners`` are all asked hosts, of any cluster: {address: hosts};
     ``homes`` {address: the load balancer that it returns to}, ``taken_out`` the load balancers that
-    this run was to take out."""
+    this run was to take out, ``placement`` {address: the load balancer on which the plan would have
+    it}."""
 
     name: str
     vips: tuple[Vip, ...]
@@ -157,6 +160,7 @@ class Cluster:
     bounds: Mapping[str, Any]
     homes: Mapping[str, str]
     taken_out: tuple[str, ...]
+    placement: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def balancing(self) -> tuple[Host, ...]:
@@ -295,11 +299,14 @@ def _cluster(
         mapping(wanted.get("bounds")),
         mapping(wanted.get("homes")),
         texts(wanted.get("taken_out")),
+        mapping(wanted.get("placement")),
     )
 
 
 def _vip(address: str, wanted: Any) -> Vip:
-    return Vip(address, text(mapping(wanted).get("instance")), number(mapping(wanted).get("port")))
+    said = mapping(wanted)
+    name, port, moved_by = (said.get(key) for key in ("instance", "port", "moved_by"))
+    return Vip(address, text(name), number(port), text(moved_by))
 
 
 def _host(name: str, state: Any) -> Host:

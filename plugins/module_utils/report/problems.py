@@ -75,6 +75,7 @@ def problems(cluster: Cluster, views: Sequence[View]) -> tuple[Problem, ...]:
         *(problem for view in views for problem in _of_vip(cluster, view)),
         *(problem for host in cluster.load_balancers for problem in _of_balancer(host, views)),
         *(problem for host in cluster.mycats for problem in _of_mycat(cluster, host)),
+        *_not_spread(cluster, views),
         *_from_hosts(cluster),
         *(
             Problem("note", WARNING, "", note, "Change the inventory as the note says.")
@@ -298,6 +299,35 @@ def _no_standby(cluster: Cluster, view: View, holder: Host) -> Problem:
         f"{fix}, or set mycat_ha_allow_degraded: true for as long as that is meant.",
         view.vip.address,
     )
+
+
+def displaced(cluster: Cluster, views: Sequence[View]) -> list[tuple[View, str]]:
+    """The virtual IPs that are not where the plan would have them, each with that load balancer."""
+    homes = [(one, cluster.placement.get(one.vip.address)) for one in views]
+    return [
+        (one, home)
+        for one, home in homes
+        if home and home not in [host.name for host in one.holders]
+    ]
+
+
+def _not_spread(cluster: Cluster, views: Sequence[View]) -> Iterator[Problem]:
+    """With sticky nothing returns by itself; a load balancer that holds one more is no matter."""
+    able = [host for host in cluster.load_balancers if host.instances]
+    counts = {host.name: sum(one.holder is host for one in views) for host in able}
+    moves = [
+        f"{one.vip.address} to {home}" for one, home in displaced(cluster, views) if one.holder
+    ]
+    if moves and not cluster.homes and max(counts.values()) - min(counts.values()) > 1:
+        shown = ", ".join(f"{number} on {name}" for name, number in counts.items())
+        yield Problem(
+            "not-spread",
+            WARNING,
+            "",
+            f"the virtual IPs are not spread ({shown}), and with sticky each stays where it is",
+            "Run `mycat.ha.switchover` with `-e mycat_ha_rebalance=yes`, which moves "
+            f"{', '.join(moves)}.",
+        )
 
 
 # ---- load balancers ----

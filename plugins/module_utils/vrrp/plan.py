@@ -24,12 +24,13 @@ from typing import Any, Iterator, Sequence
 
 from ..readers import Naming, SettingError, plain_name
 from .findings import Finding, Severity
-from .model import CheckKind, Cluster, Instance, Node, SyncGroup, Track
-from .request import Mode, Preempt, Request
+from .model import Check, CheckKind, Cluster, Instance, Node, SyncGroup, Track
+from .request import Mode, Preempt, Request, move_file
 from .router_ids import router_ids
 from .spread import orders_of
-from .structured import instance_data, track_data
+from .structured import check_data, instance_data, track_data
 from .timers import STURDY_ADVERT, Bounds, CheckPlan, Timers, bounds_of, fastest_timers, timers_of
+from .timing import EVENT
 from .validate import Report, validate
 from .weights import Ranks, ranks_of
 
@@ -37,11 +38,13 @@ from .weights import Ranks, ranks_of
 @dataclass(frozen=True)
 class Plan:
     """The planned cluster, what it promises, and what the validator and the plan say about it.
-    In mode ``kill``, ``checks`` has only tracked files."""
+    In mode ``kill``, ``checks`` has only tracked files. ``move_checks`` are the tracked files by
+    which addresses leave alone."""
 
     cluster: Cluster
     bounds: Bounds
     checks: tuple[CheckPlan, ...]
+    move_checks: tuple[Check, ...]
     report: Report
 
     @property
@@ -53,6 +56,8 @@ class Plan:
     def as_data(self) -> dict[str, Any]:
         """The plan as ``vrrp_plan`` returns it."""
         defined = [item for check in self.checks for item in check.as_data()]
+        leaves = round(EVENT.most + self.bounds.clean_stop, 3)
+        defined += [{**check_data(check), "bound": leaves} for check in self.move_checks]
         return {
             "instances": {
                 node.name: [instance_data(instance) for instance in node.instances]
@@ -89,6 +94,7 @@ def draft(request: Request, naming: Naming = plain_name) -> Plan:
         cluster=_cluster(request, ranks, timers),
         bounds=bounds_of(request, ranks, timers),
         checks=timers.checks,
+        move_checks=_move_checks(request),
         report=Report(tuple(_notes(request, ranks, timers, naming))),
     )
 
@@ -124,13 +130,12 @@ def _cluster(request: Request, ranks: Ranks, timers: Timers) -> Cluster:
         if check.kind is kind
     ]
     tracks = tuple(Track(check.name, check.kind, weight) for check, weight in defined)
+    moves = {
+        name: (Track(move_file(first), CheckKind.FILE),) for name, first in request.moved_by.items()
+    }
     groups = tuple(
-        SyncGroup(
-            name,
-            members=tuple(vip.name for vip in request.vips if vip.sync_group == name),
-            tracks=tracks,
-        )
-        for name in dict.fromkeys(vip.sync_group for vip in request.vips if vip.sync_group)
+        SyncGroup(name, members, tracks=(*tracks, *moves.get(members[0], ())))
+        for name, members in _sync_groups(request).items()
     )
     instances = [
         Instance(
@@ -140,7 +145,7 @@ def _cluster(request: Request, ranks: Ranks, timers: Timers) -> Cluster:
             advert_int=timers.advert,
             nopreempt=request.preempt is Preempt.STICKY and not ranks.weighted,
             preempt_delay=request.preempt_delay,
-            tracks=() if vip.sync_group else tracks,
+            tracks=() if vip.sync_group else (*tracks, *moves.get(vip.name, ())),
             virtual_ipaddress=(vip.address, *vip.virtual_ipaddress),
             virtual_ipaddress_excluded=vip.virtual_ipaddress_excluded,
         )
@@ -158,13 +163,27 @@ def _cluster(request: Request, ranks: Ranks, timers: Timers) -> Cluster:
                     )
                     for vip, (instance, order) in enumerate(zip(instances, orders))
                 ),
-                checks=tuple(check for check, _weight in defined),
+                checks=(*(check for check, _weight in defined), *_move_checks(request)),
                 sync_groups=groups,
                 keepalived_version=request.keepalived_version,
             )
             for index, node in enumerate(request.nodes)
         )
     )
+
+
+def _move_checks(request: Request) -> tuple[Check, ...]:
+    firsts = dict.fromkeys(request.moved_by.values())
+    return tuple(Check(move_file(first), CheckKind.FILE) for first in firsts)
+
+
+def _sync_groups(request: Request) -> dict[str, tuple[str, ...]]:
+    """The members of each sync group."""
+    found: dict[str, tuple[str, ...]] = {}
+    for vip in request.vips:
+        if vip.sync_group:
+            found[vip.sync_group] = (*found.get(vip.sync_group, ()), vip.name)
+    return found
 
 
 def _connected(request: Request, instance: Instance, node: int, vip: int) -> Instance:

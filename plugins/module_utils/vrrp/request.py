@@ -35,6 +35,11 @@ InterfaceAddress = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4}")
 
 
+def move_file(name: str) -> str:
+    """What keepalived calls the tracked file by which an address is moved alone."""
+    return f"move_{name}"
+
+
 class Mode(enum.Enum):
     """What a failed check does to its node."""
 
@@ -139,7 +144,8 @@ class RankedCheck:
 class Request:
     """Everything that a plan depends on. ``nodes`` are in order of preference, ``checks`` in
     order of severity; the budgets are seconds without service. ``priorities``, one for each node,
-    are used instead of computed ones; ``preempt_delay`` is seconds."""
+    are used instead of computed ones; ``preempt_delay`` is seconds. ``move_files``: each of several
+    addresses can be given up alone."""
 
     nodes: tuple[PlannedNode, ...]
     vips: tuple[VirtualAddress, ...]
@@ -154,6 +160,23 @@ class Request:
     priorities: tuple[int, ...] = ()
     preempt_delay: float = 0.0
     multicast: bool = False
+    move_files: bool = False
+
+    @property
+    def moved_by(self) -> dict[str, str]:
+        """By whose tracked file an address leaves a node without the others: {name: name of itself,
+        or of the first of its sync group}. A single address has none, for it leaves with its
+        node."""
+        firsts: dict[str, str] = {}
+        for vip in self.vips:
+            firsts.setdefault(f"group {vip.sync_group}" if vip.sync_group else vip.name, vip.name)
+        known = self.keepalived_version >= versions.TRACK_FILE_SINCE
+        if not (self.move_files and known and len(firsts) > 1):
+            return {}
+        return {
+            vip.name: firsts[f"group {vip.sync_group}"] if vip.sync_group else vip.name
+            for vip in self.vips
+        }
 
     @property
     def tracked(self) -> tuple[RankedCheck, ...]:
@@ -203,6 +226,12 @@ def _supported(request: Request) -> None:
                 )
     if request.keepalived_version < versions.SECOND_GENERATION_SINCE:
         _ask_for_little(request)
+    for index, check in enumerate(request.checks):
+        if check.name in map(move_file, request.moved_by.values()):
+            raise SettingError(
+                f"checks[{index}].name",
+                f"{check.name} is the name of the tracked file of an address; write another",
+            )
 
 
 def _ask_for_interfaces(request: Request) -> None:
@@ -560,4 +589,5 @@ _OPTIONS: Mapping[str, Callable[[str, object], Any]] = {
     "priorities": _priorities,
     "preempt_delay": _preempt_delay,
     "multicast": readers.flag,
+    "move_files": readers.flag,
 }

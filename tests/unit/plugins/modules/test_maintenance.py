@@ -17,7 +17,8 @@ VIP = {"address": "192.0.2.100", "port": 8066}
 
 
 class Stage:
-    """``takes``: whether keepalived gives the address up; ``served``: whether others serve it."""
+    """``takes``: whether keepalived gives the address up; ``served``: whether others serve it.
+    ``path``: the file that keepalived watches."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.takes, self.served, self.holds = path, True, True, True
@@ -25,7 +26,7 @@ class Stage:
         self.values: list[str] = []
 
     def value(self) -> str:
-        return self.path.read_text().strip()
+        return self.path.read_text().strip() if self.path.exists() else "0"
 
     def present(self) -> frozenset[str]:
         out = self.value() != "0"
@@ -41,6 +42,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     path.write_text("0\n")
     monkeypatch.setattr(file, "FILE", str(path))
     monkeypatch.setattr(file, "FORMER", str(tmp_path / "former"))
+    monkeypatch.setattr(file, "FOLDER", str(tmp_path / "moving"))
     found = Stage(path)
     monkeypatch.setattr(maintenance.addresses, "host_addresses", found.present)
     monkeypatch.setattr(maintenance, "answers", lambda _vip: found.served)
@@ -51,7 +53,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
 @pytest.fixture
 def ask(stage: Stage) -> Callable[..., dict[str, Any]]:
     def call(state: str, check_mode: bool = False, **more: Any) -> dict[str, Any]:
-        params = {"state": state, "vips": [VIP], "timeout": 0.05, "force": False, **more}
+        params = {"state": state, "vips": [VIP], "timeout": 0.05, "force": False, "only": []}
+        params.update(more)
         return maintenance.apply(params, check_mode)
 
     return call
@@ -136,3 +139,60 @@ def test_who_is_ended_takes_back_what_it_wrote(
     with pytest.raises(SystemExit):
         ask("handed_over")
     assert stage.value() == "0"
+
+
+# ---- one address alone ----
+
+
+@pytest.fixture
+def alone(stage: Stage, tmp_path: Path) -> Path:
+    """The file of one address, which is there after its first move."""
+    (tmp_path / "moving").mkdir()
+    host = stage.path
+    stage.path = tmp_path / "moving/a_b"
+    return host
+
+
+def test_an_address_is_handed_over_alone(
+    stage: Stage, alone: Path, ask: Callable[..., dict[str, Any]]
+) -> None:
+    for _time in range(2):
+        stage.values.clear()
+        assert ask("handed_over", only=["a/b"])["done"] == ["gave 192.0.2.100 up"]
+        assert set(stage.values) == {"2"}
+        assert (stage.value(), alone.read_text()) == ("0", "0\n")
+    assert stage.path.stat().st_mode & 0o777 == 0o644
+
+
+def test_one_aside_for_an_address_is_moving_until_it_rejoins(
+    stage: Stage, alone: Path, ask: Callable[..., dict[str, Any]]
+) -> None:
+    assert ask("rejoined", only=["a/b"])["changed"] is False
+    assert ask("aside", only=["a/b"])["changed"] is True
+    assert (stage.value(), file.state()) == ("2", (False, True))
+    assert ask("rejoined", only=["a/b"])["changed"] is True
+    assert (stage.value(), file.state()) == ("0", (False, False))
+
+
+@pytest.mark.parametrize("what", ["takes", "served"])
+def test_an_address_that_nobody_serves_stays(
+    stage: Stage, alone: Path, ask: Callable[..., dict[str, Any]], what: str
+) -> None:
+    setattr(stage, what, False)
+    with pytest.raises(file.NotMovedError):
+        ask("handed_over", only=["a/b"])
+    assert stage.value() == "0"
+
+
+def test_check_mode_makes_no_file(
+    stage: Stage, alone: Path, ask: Callable[..., dict[str, Any]]
+) -> None:
+    assert ask("handed_over", check_mode=True, only=["a/b"])["changed"] is True
+    assert not stage.path.exists()
+
+
+def test_a_host_that_site_has_not_prepared_is_named(
+    stage: Stage, ask: Callable[..., dict[str, Any]]
+) -> None:
+    with pytest.raises(file.NotMovedError, match=r"run mycat\.ha\.site"):
+        ask("handed_over", only=["a/b"])

@@ -139,15 +139,17 @@ def test_sessions_at_an_address_that_left_are_ended_once(
     assert "1 of its sessions here were ended" in (folder / "said").read_text()
 
 
+@pytest.mark.parametrize("name", ["maintenance", "moving/vip_1"])
 @pytest.mark.parametrize(
     ("value", "age", "left"),
     [("2", 30, "0"), ("2", 0, "2"), ("2", -900, "0"), ("1", 900, "1"), ("0", 900, "0")],
 )
 def test_a_switch_over_that_was_cut_off_ends(
-    folder: Path, call: Callable[[str], list[str]], value: str, age: float, left: str
+    folder: Path, call: Callable[[str], list[str]], value: str, age: float, left: str, name: str
 ) -> None:
     has(folder, ONE, TWO, VIP, VIP6)
-    file = folder / "maintenance"
+    file = folder / name
+    file.parent.mkdir(exist_ok=True)
     file.write_text(f"{value}\n")
     os.utime(file, (time.time() - age,) * 2)
     call("watch")

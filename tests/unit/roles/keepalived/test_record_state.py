@@ -34,12 +34,13 @@ def record(tmp_path):
             mode="fault",
             interfaces=["lo"],
             instances={"192.0.2.100": "vip_1", "192.0.2.101": "a/b"},
+            moved_by={"vip_1": "a/b", "a/b": "a/b"},
             checks=[
                 {"program": check, "command": check, "fails": "check disk fails"},
             ],
         )
     )
-    for name in ("state", "history", "metrics"):
+    for name in ("state", "history", "metrics", "moving"):
         (tmp_path / name).mkdir()
     (tmp_path / "bin").mkdir()
     logger = tmp_path / "bin/logger"
@@ -131,6 +132,13 @@ def test_a_user_who_follows_another_records_states(record, tmp_path):
         ("FAULT", {"haproxy_down": "0", "maintenance": "0"}, "a check fails, as"),
         ("FAULT", {}, "a check fails, as keepalived says above"),
         ("FAULT", {"maintenance": "2"}, "somebody moves the addresses (switch-over)"),
+        (
+            "FAULT",
+            {"maintenance": "0", "moving/a_b": "2"},
+            "somebody moves the addresses (switch-over)",
+        ),
+        ("FAULT", {"maintenance": "0", "moving/a_b": "0"}, "a check fails, as"),
+        ("FAULT", {"moving/vip_1": "2"}, "a check fails, as"),
         ("STOP", {}, "keepalived stops"),
         ("STOP", {"address_lost": ""}, "this load balancer has lost one of its own addresses"),
     ],
@@ -189,8 +197,9 @@ def test_without_a_folder_for_it_the_state_is_recorded(record, tmp_path):
     assert (tmp_path / "state/vip_1").read_text() == "MASTER\n"
 
 
-def test_a_switch_over_that_is_over_already_is_named(record, tmp_path):
-    (tmp_path / "maintenance").write_text("0\n")
+@pytest.mark.parametrize("name", ["maintenance", "moving/a_b"])
+def test_a_switch_over_that_is_over_already_is_named(record, tmp_path, name):
+    (tmp_path / name).write_text("0\n")
     record("INSTANCE", "vip_1", "FAULT", "254")
     assert noted(tmp_path) == [("FAULT", "somebody moves the addresses (switch-over)")]
 

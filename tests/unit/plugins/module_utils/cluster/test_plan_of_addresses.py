@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -202,11 +203,33 @@ def test_a_cluster_that_runs_is_told_and_moves_nothing() -> None:
     result = planned(hosts)
     assert result.run["changing"] == []
     assert result.hosts["lb1"]["keepalived"]["first_text"] == ""
-    (note,) = result.run["notes"]
-    assert note.startswith(
-        "the virtual IPs are not spread (4 on lb1, 0 on lb2); the plan would have 192.0.2.101 to "
-        "lb2, 192.0.2.103 to lb2"
-    )
-    assert "-e mycat_ha_preempt=preferred" in note
-    one = {"mycat_ha_vips": FOUR["mycat_ha_vips"][:1]}
-    assert planned(installed(pair(**one), planned(pair(**one)))).run["notes"] == []
+    expected = result.run["expected"]["clusters"]["main"]
+    vips = [f"192.0.2.{last}" for last in range(100, 104)]
+    assert expected["placement"] == dict(zip(vips, ["lb1", "lb2", "lb1", "lb2"]))
+    assert expected["homes"] == {}
+
+
+def moving_files(*hosts: HostView) -> set[str]:
+    """The paths by which addresses of a plan are moved alone, as keepalived watches them."""
+    text = planned(hosts).hosts["lb1"]["keepalived"]["text"]
+    return set(re.findall(r'"/var/lib/mycat_ha/moving/(.*)"', text))
+
+
+def test_each_of_several_addresses_can_be_moved_alone() -> None:
+    vips = [f"vip_192_0_2_{last}" for last in range(100, 104)]
+    assert moving_files(*pair(**FOUR)) == set(vips)
+    expected = planned(pair(**FOUR)).run["expected"]["clusters"]["main"]["vips"]
+    assert [vip["moved_by"] for vip in expected.values()] == vips
+    assert moving_files(*pair()) == set()
+
+
+def test_those_of_a_sync_group_are_moved_together() -> None:
+    first, second, third, _fourth = FOUR["mycat_ha_vips"]
+    together = [{**first, "sync_group": "front"}, {**second, "sync_group": "front"}]
+    assert moving_files(*pair(mycat_ha_vips=together)) == set()
+    hosts = pair(mycat_ha_vips=[*together, third])
+    assert moving_files(*hosts) == {"vip_192_0_2_100", "vip_192_0_2_102"}
+    expected = planned(hosts).run["expected"]["clusters"]["main"]
+    assert [vip["moved_by"] for vip in expected["vips"].values()] == [
+        *("vip_192_0_2_100", "vip_192_0_2_100", "vip_192_0_2_102")
+    ]

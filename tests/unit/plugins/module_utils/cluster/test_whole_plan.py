@@ -58,7 +58,7 @@ def test_a_first_install_changes_all_at_once() -> None:
     assert [claim["addresses"] for claim in run["probes"]["lb1"]] == [[VIP]]
     assert run["marks"]["lb1"] == ["02:00:c0:00:02:0b", "192.0.2.11"]
     cluster = run["expected"]["clusters"]["main"]
-    assert cluster["vips"] == {VIP: {"instance": "vip_192_0_2_100", "port": 8066}}
+    assert cluster["vips"] == {VIP: {"instance": "vip_192_0_2_100", "port": 8066, "moved_by": ""}}
     assert (cluster["load_balancers"], cluster["mycats"]) == (
         ["lb1", "lb2"],
         ["mycat1", "mycat2"],

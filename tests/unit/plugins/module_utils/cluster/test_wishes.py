@@ -35,6 +35,11 @@ def test_one_host_of_each_cluster() -> None:
     assert read(mycat_ha_maintenance_end=["lb5"]) == [("mycat_ha_maintenance_end", "lb5", "alone")]
 
 
+def test_several_addresses_are_spread_again_in_every_cluster() -> None:
+    found = read_wishes({"mycat_ha_rebalance": True}, [EAST, WEST], [NORTH], HOSTS)
+    assert [(wish.host, wish.members) for wish in found] == [("", EAST), ("", WEST)]
+
+
 @pytest.mark.parametrize(
     ("values", "variable", "says"),
     [
@@ -43,6 +48,21 @@ def test_one_host_of_each_cluster() -> None:
             {"mycat_ha_leave": ["lb1"], "mycat_ha_maintenance": ["lb2"]},
             "mycat_ha_leave",
             "is set beside mycat_ha_maintenance; write one of the two",
+        ),
+        (
+            {"mycat_ha_maintenance_end": ["lb1"], "mycat_ha_rebalance": True},
+            "mycat_ha_maintenance_end",
+            "is set beside mycat_ha_rebalance; write one of the two",
+        ),
+        (
+            {"mycat_ha_rebalance": True},
+            "mycat_ha_rebalance",
+            "cannot be with lb5, the only load balancer of the cluster alone",
+        ),
+        (
+            {"mycat_ha_rebalance": True, "playing": ["lb1"]},
+            "mycat_ha_rebalance",
+            "--limit leaves lb2 out; leave --limit out",
         ),
         ({"mycat_ha_to": ["mycat1"]}, "mycat_ha_to", "is no load balancer; write one of lb1, lb2"),
         (

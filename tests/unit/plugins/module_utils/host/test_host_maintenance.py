@@ -15,6 +15,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.host import maintenance
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(maintenance, "FILE", str(tmp_path / "maintenance"))
     monkeypatch.setattr(maintenance, "FORMER", str(tmp_path / "former"))
+    monkeypatch.setattr(maintenance, "FOLDER", str(tmp_path / "moving"))
     return tmp_path / "maintenance"
 
 

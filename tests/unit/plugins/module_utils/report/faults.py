@@ -35,6 +35,20 @@ def lose(host: str) -> Break:
     return lambda pair: pair.states.update({host: None})
 
 
+def both_on_one(pair: Pair) -> None:
+    """Two virtual IPs, of which lb1 should have the first, and has none."""
+    second = "192.0.2.101"
+    pair.main["vips"][second] = {"instance": "mycat_2", "port": 8066}
+    pair.main["placement"] = {VIP: "lb1", second: "lb2"}
+    for name in ("lb1", "lb2"):
+        instances = pair.states[name]["keepalived"]["instances"]
+        more = {"name": "mycat_2", "virtual_ipaddress": [f"{second}/24"]}
+        instances.append({**instances[0], **more})
+    pair.give_vip("lb2", vip=second)
+    for state in pair.states.values():
+        state["asked"][f"{second}:8066"] = "ok"
+
+
 def silence_all(pair: Pair) -> None:
     pair.silent("lb1", "lb2", "mycat1", "mycat2")
 
@@ -274,6 +288,12 @@ CASES: dict[str, tuple[tuple[Break, ...], str, str, str, str, str]] = {
         "is in maintenance",
         "End the maintenance when its work is done: `mycat.ha.switchover` with `-e "
         "mycat_ha_maintenance_end=lb1`, or `echo 0 > /var/lib/mycat_ha/maintenance` on lb1.",
+    ),
+    "both on one": (
+        (both_on_one,),
+        *("not-spread", "warning", ""),
+        "the virtual IPs are not spread (0 on lb1, 2 on lb2), and with sticky each stays where",
+        f"with `-e mycat_ha_rebalance=yes`, which moves {VIP} to lb1.",
     ),
     "keepalived stopped": (
         (stop_keepalived("lb1"),),

@@ -107,9 +107,9 @@ class Pair:
         for host in hosts:
             self.states[host]["addresses"].remove(VIP)
 
-    def give_vip(self, *hosts: str) -> None:
+    def give_vip(self, *hosts: str, vip: str = VIP) -> None:
         for host in hosts:
-            self.states[host]["addresses"].append(VIP)
+            self.states[host]["addresses"].append(vip)
 
     def instance(self, host: str, **values: Any) -> None:
         self.states[host]["keepalived"]["instances"][0].update(values)
