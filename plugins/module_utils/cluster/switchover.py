@@ -213,6 +213,9 @@ def _plan(found: Steps, case: _Case) -> None:
         case.say(found, f"{name} {ended}")
         return
     moving = case.elsewhere if verb == TO else case.here
+    if verb == TO and moving and all(_moves_alone(case.cluster, one.vip) for one in moving):
+        _move_each(found, case.cluster, [(one, name) for one in moving], case.wish.drain > 0)
+        return
     holders = list(dict.fromkeys(one.holder.name for one in moving if one.holder))
     found.drain += holders if case.wish.drain else []
     found.targets[case.cluster.name] = {
@@ -249,19 +252,27 @@ def _rebalance(found: Steps, cluster: Cluster, wish: Wish) -> None:
         reason for one, home in moves for reason in _why_not_there(cluster, one, home)
     ]
     _refuse(found, wish, refusals)
-    found.vips.update((host.name, []) for host in cluster.load_balancers)
     if len(cluster.vips) < 2:
         found.lines.append(f"{cluster.name}: has one virtual IP, and nothing to spread")
     elif not moves:
         found.lines.append(f"{cluster.name}: each virtual IP is on its own load balancer already")
     elif not refusals:
-        found.targets[cluster.name] = {one.vip.address: home for one, home in moves}
-        for one, home in moves:
-            _move(found, cluster, one, home)
-        names = [host.name for host in cluster.load_balancers]
-        found.give_up += [name for name in names if name in found.give_up_only]
-        found.drain += [name for name in names if name in found.give_up_only and wish.drain]
-        found.aside += [name for name in names if name in found.aside_only]
+        _move_each(found, cluster, moves, wish.drain > 0)
+
+
+def _move_each(
+    found: Steps, cluster: Cluster, moves: Sequence[tuple[View, str]], drain: bool
+) -> None:
+    """Bring addresses to load balancers, each alone: where several give some up, one that is
+    through takes part again and must not get those of another."""
+    names = [host.name for host in cluster.load_balancers]
+    found.vips.update((name, []) for name in names)
+    found.targets[cluster.name] = {one.vip.address: home for one, home in moves}
+    for one, home in moves:
+        _move(found, cluster, one, home)
+    found.give_up += [name for name in names if name in found.give_up_only]
+    found.drain += [name for name in names if name in found.give_up_only and drain]
+    found.aside += [name for name in names if name in found.aside_only]
 
 
 def _move(found: Steps, cluster: Cluster, one: View, home: str) -> None:
@@ -297,6 +308,11 @@ def _why_not_there(cluster: Cluster, one: View, home: str) -> list[str]:
             if host.reachable and not _watches(host, one.vip)
         ]
     )
+
+
+def _moves_alone(cluster: Cluster, vip: Vip) -> bool:
+    watched = (_watches(host, vip) for host in cluster.load_balancers if host.reachable)
+    return bool(vip.moved_by) and all(watched)
 
 
 def _watches(host: Host, vip: Vip) -> bool:

@@ -86,6 +86,31 @@ def test_one_may_give_and_get() -> None:
     assert found.drain == found.give_up == found.aside == ["lb1", "lb2", "lb3"]
 
 
+def wished_to(pair: Pair, host: str) -> Steps:
+    members = Members("main", tuple(pair.main["load_balancers"]), ("mycat1", "mycat2"))
+    return steps([Wish("mycat_ha_to", host, members)], pair.expected, pair.states)
+
+
+def test_several_holders_give_to_one_and_none_gets_what_another_gives() -> None:
+    found = wished_to(three(HOMES), "lb2")
+    assert found.refusals == []
+    assert found.targets == {"main": {A: "lb2", C: "lb2"}}
+    assert (found.give_up, found.give_up_only) == (
+        ["lb1", "lb3"],
+        {"lb1": ["one"], "lb3": ["three"]},
+    )
+    assert (found.aside, found.aside_only) == (["lb1", "lb3"], {"lb3": ["one"], "lb1": ["three"]})
+    assert found.lines == [f"main: {A} goes from lb1 to lb2", f"main: {C} goes from lb3 to lb2"]
+
+
+def test_a_cluster_of_before_gives_all_to_one() -> None:
+    pair = three(TOGETHER)
+    not_watched(pair)
+    found = wished_to(pair, "lb1")
+    assert (found.give_up, found.give_up_only) == (["lb2"], {})
+    assert (found.aside, found.aside_only) == (["lb3"], {})
+
+
 def test_what_is_spread_stays() -> None:
     found = rebalanced(three(HOMES))
     assert (found.refusals, found.targets, found.give_up, found.aside) == ([], {}, [], [])
