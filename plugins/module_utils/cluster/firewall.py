@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
-from ..haproxy.settings import is_local
+from ..haproxy.values import is_local
 from . import ports
 from .hosts import HostView
 

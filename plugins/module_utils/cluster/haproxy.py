@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Iterator, Mapping
 
 from ..haproxy import settings as haproxy
+from ..haproxy.listeners import Inventory
 from ..haproxy.raw_lines import raw_lines
 from ..haproxy.versions import distributed_version
 from ..network.addresses import canonical, is_address
@@ -136,7 +137,7 @@ def _refuse_shared_addresses(cluster: Cluster) -> None:
             )
 
 
-def _inventory(cluster: Cluster, settings: Mapping[str, Any]) -> haproxy.Inventory:
+def _inventory(cluster: Cluster, settings: Mapping[str, Any]) -> Inventory:
     """The groups, and the addresses of the hosts in those that haproxy_listeners name."""
     groups, hosts = cluster.request.groups, cluster.request.hosts
     named = {
@@ -144,7 +145,7 @@ def _inventory(cluster: Cluster, settings: Mapping[str, Any]) -> haproxy.Invento
         for listener in settings.get("haproxy_listeners") or ()
         if isinstance(listener, Mapping)
     }
-    return haproxy.Inventory(
+    return Inventory(
         dict(groups),
         {
             name: address_of(hosts[name])

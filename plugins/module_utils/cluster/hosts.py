@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
 from ..keepalived.claims import carried
-from ..keepalived.settings import FURTHER
+from ..keepalived.vips import FURTHER
 from ..network.addresses import canonical, interface_addresses, is_address, respelled
 from ..readers import SettingError
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from ..haproxy.settings import is_local
+from ..haproxy.values import is_local
 from ..readers import SettingError
 from ..report import document, watching
 from . import changes, endpoint, firewall, haproxy, keepalived, mycat, waves

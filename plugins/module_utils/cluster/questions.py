@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Mapping, Sequence
 
-from ..keepalived.settings import programs
+from ..keepalived.hooks import programs
 from ..readers import SettingError
 from . import mycat
 from .files import Role

@@ -16,41 +16,27 @@ from functools import partial
 from typing import Any
 
 from ..network.addresses import canonical, is_address
-from ..readers import CONTROL, SettingError, collected
-from .check_times import seconds
+from ..readers import SettingError, collected
+from . import values
 from .client_limit import OPTION, limited
+from .listeners import (
+    BALANCE,
+    CHECK_TIMES,
+    MOST_CONNECTIONS,
+    Inventory,
+    read_listener,
+    server,
+    unique,
+)
 from .versions import knows_keepalive_times
-
-BALANCE = ("leastconn", "roundrobin", "static-rr", "first", "source", "random", "uri", "hdr")
-CHECKS = ("tcp", "http", "none")
-CHECK_TIMES = ("inter", "fastinter", "downinter")
-LISTENER_KEYS = (
-    *("name", "bind", "mode", "balance", "servers", "group", "port", "check", "tls"),
-    *("maxconn", "timeouts", "server_options", "extra"),
-)
-SERVER_KEYS = ("name", "address", "port", "weight", "backup", "options")
-CHECK_KEYS = (
-    *("type", "port", "method", "uri", "host", "status", *CHECK_TIMES),
-    *("fall", "rise", "disable_on_404"),
-)
-TLS_KEYS = ("certificate", "options")
-
-# HAProxy's own names. MASTER and GLOBAL are proxies that HAProxy makes itself.
-RESERVED = ("alive", "mycat", "mycat_manager", "stats", "MASTER", "GLOBAL")
 
 # Connections kept for the health answer, the stats page and the admin socket, so that a full
 # listener does not make HAProxy look dead.
 RESERVE = 256
-MOST_CONNECTIONS = 10_000_000
 MANAGER_MAXCONN = 64
 
-_NAME = re.compile(r"[A-Za-z0-9_.:-]+")
-_ADDRESS = re.compile(r"[A-Za-z0-9_.:*\[\]-]*:[0-9]+")
-_HOST = re.compile(r"[A-Za-z0-9_.:-]+")
 _WILD = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104 - what an operator may have written
-_LOCAL = re.compile(r"127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost")
 _MYSQL_CHECK = re.compile(r"^\s*option\s+mysql-check\b")
-_HTTP_IN_HTTPCHK = re.compile(r"^\s*option\s+httpchk\b.*\\[rn]", re.IGNORECASE)
 _PROXY = re.compile(r"^(?=[ \t]*(?:listen|backend)\s)", re.MULTILINE)
 _SERVER = re.compile(r"^\s*server\s+\S+\s+(\S+):(\d+)(?!\S)", re.MULTILINE)
 
@@ -59,273 +45,6 @@ NO_MYSQL_CHECK = (
     "password, and says nothing of a MyCat that is offline or waits for its databases. Take the "
     "line out; mycat_status on port 48700 is asked instead"
 )
-NO_HTTP_IN_HTTPCHK = (
-    "headers behind `option httpchk` are a form that HAProxy 2.8 and later refuse. Write "
-    "`option httpchk` and, on the next line, such as `http-check send meth GET uri / ver HTTP/1.1 "
-    "hdr Host www`"
-)
-
-
-def _refuse(where: str, value: object, wanted: str) -> SettingError:
-    shown = _shown(value) if isinstance(value, str) else repr(value)
-    return SettingError(where, f"{shown} is {wanted}")
-
-
-def _name(where: str, value: object) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise _refuse(where, value, "no name for HAProxy; write letters, digits and _ . : -")
-    return value
-
-
-def _time(where: str, value: object) -> str:
-    text = value if isinstance(value, str) else ""
-    try:
-        seconds(text)
-    except ValueError:
-        wanted = "not a time; write a number and a unit (us, ms, s, m, h, d), such as 500ms or 35m"
-        raise _refuse(where, value, wanted) from None
-    return text
-
-
-def _number(where: str, value: object, least: int, most: int) -> int:
-    try:
-        number = int(str(value)) if not isinstance(value, bool) else least - 1
-    except ValueError:
-        number = least - 1
-    if not least <= number <= most:
-        raise _refuse(where, value, f"out of range; write {least} to {most}")
-    return number
-
-
-def _port(where: str, value: object) -> int:
-    return _number(where, value, 1, 65535)
-
-
-def _choice(where: str, value: object, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise _refuse(where, value, f"unknown; write one of {', '.join(choices)}")
-    return str(value)
-
-
-def _word(where: str, value: object) -> str:
-    """A single word that the file can carry as it is."""
-    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
-        raise _refuse(where, value, "no single word; write printable characters without spaces")
-    if set(value) & set("\"'\\#$"):
-        raise _refuse(where, value, "more than a word to HAProxy; leave out \" ' \\ # and $")
-    return value
-
-
-def _lines(where: str, value: object) -> list[str]:
-    """Raw lines, one list entry each; a text of several lines is split."""
-    given = value.splitlines() if isinstance(value, str) else value
-    if not isinstance(given, list) or not all(isinstance(line, str) for line in given):
-        raise SettingError(where, "is no list of lines")
-    for index, line in enumerate(given):
-        if CONTROL.search(line):
-            raise SettingError(f"{where}[{index}]", "has several lines; write one in each entry")
-        if _HTTP_IN_HTTPCHK.match(line):
-            raise SettingError(f"{where}[{index}]", NO_HTTP_IN_HTTPCHK)
-    return [line.strip() for line in given if line.strip()]
-
-
-def _raw(where: str, value: object) -> str:
-    """Raw words at the end of a line."""
-    if not isinstance(value, str) or CONTROL.search(value):
-        raise _refuse(where, value, "not the rest of a line; write words without a newline")
-    return value.strip()
-
-
-def _bind(where: str, value: object) -> list[str]:
-    """One or several addresses, each with its port."""
-    given = value.split(",") if isinstance(value, str) else value
-    if not isinstance(given, list) or not given:
-        raise _refuse(where, value, "no address and port; write ADDRESS:PORT, such as *:8066")
-    for address in given:
-        if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
-            raise _refuse(where, address, "no address and port; write ADDRESS:PORT, such as *:8066")
-        _port(where, address.rpartition(":")[2])
-    return list(given)
-
-
-def _options(where: str, value: object, keys: Iterable[str]) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _refuse(where, value, f"no mapping; write any of {', '.join(keys)}")
-    # Ansible gives an option that was left out as None.
-    given = {str(key): value[key] for key in value if value[key] is not None}
-    for key in given:
-        if key not in keys:
-            raise SettingError(f"{where}.{key}", f"is no option; write one of {', '.join(keys)}")
-    return given
-
-
-def is_local(bind: str) -> bool:
-    """Tell whether nobody but the host itself reaches this ADDRESS:PORT."""
-    return bool(_LOCAL.fullmatch(bind.rpartition(":")[0]))
-
-
-def _check(where: str, value: object) -> dict[str, Any]:
-    given = _options(where, value, CHECK_KEYS)
-    check: dict[str, Any] = {"type": _choice(f"{where}.type", given.get("type", "tcp"), CHECKS)}
-    for key in CHECK_TIMES:
-        if key in given:
-            check[key] = _time(f"{where}.{key}", given[key])
-    for key in ("fall", "rise"):
-        if key in given:
-            check[key] = _number(f"{where}.{key}", given[key], 1, 1000)
-    if "port" in given:
-        check["port"] = _port(f"{where}.port", given["port"])
-    if check["type"] == "http":
-        check["method"] = _word(f"{where}.method", given.get("method", "GET"))
-        check["uri"] = _word(f"{where}.uri", given.get("uri", "/"))
-        if "host" in given:
-            check["host"] = _word(f"{where}.host", given["host"])
-        if "status" in given:
-            check["status"] = _word(f"{where}.status", str(given["status"]))
-        check["disable_on_404"] = bool(given.get("disable_on_404", False))
-    return check
-
-
-def _server(where: str, value: object) -> dict[str, Any]:
-    given = _options(where, value, SERVER_KEYS)
-    for key in ("name", "address", "port"):
-        if key not in given:
-            raise SettingError(
-                f"{where}.{key}", "is missing; every server has a name, address, port"
-            )
-    address = given["address"]
-    if not isinstance(address, str) or not _HOST.fullmatch(address):
-        raise _refuse(f"{where}.address", address, "no address; write an IP address or a name")
-    server = {
-        "name": _name(f"{where}.name", given["name"]),
-        "address": address,
-        "port": _port(f"{where}.port", given["port"]),
-        "backup": bool(given.get("backup", False)),
-        "options": _raw(f"{where}.options", given.get("options", "")),
-    }
-    if "weight" in given:
-        server["weight"] = _number(f"{where}.weight", given["weight"], 0, 256)
-    return server
-
-
-def _unique(where: str, values: list[str]) -> None:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            first = values.index(value)
-            raise _refuse(
-                where.format(index), value, f"taken by {where.format(first)}; give each its own"
-            )
-
-
-def _servers(where: str, given: object) -> list[dict[str, Any]]:
-    if not isinstance(given, list) or not given:
-        raise SettingError(where, "is empty; list the servers to balance")
-    servers = [_server(f"{where}[{index}]", server) for index, server in enumerate(given)]
-    _unique(where + "[{}].name", [server["name"] for server in servers])
-    return servers
-
-
-class Inventory:
-    """The groups of an inventory, and the addresses of its hosts.
-
-    ``groups``: {group: [host]}; ``addresses``: {host: address} as far as they are known.
-    """
-
-    def __init__(self, groups: Mapping[str, Any], addresses: Mapping[str, str]) -> None:
-        self.groups, self.addresses = groups, addresses
-
-    def servers(self, where: str, group: object, port: int) -> list[dict[str, Any]]:
-        hosts = list(self.groups.get(str(group), []))
-        if not hosts:
-            shown = '"' + str(group) + '"'
-            raise SettingError(
-                where,
-                f"the inventory has no host in the group {shown}. Put the hosts into it, "
-                "or name the group they are in",
-            )
-        return [server(host, self.addresses.get(host, ""), port) for host in hosts]
-
-
-def server(host: str, address: str, port: int) -> dict[str, Any]:
-    """An inventory host as a server of a listener. Raises SettingError."""
-    if not _NAME.fullmatch(host):
-        raise SettingError(
-            f"inventory host {_shown(host)}",
-            "HAProxy takes letters, digits and _ . : - in a "
-            "server's name. Rename the host and put its address into ansible_host",
-        )
-    if not address:
-        raise SettingError(
-            "mycat_ha_address",
-            f"no address of {host} is known; write it for that host, or have its facts gathered",
-        )
-    if not _HOST.fullmatch(address):
-        raise _refuse("mycat_ha_address", address, f"no address, and {host} has it")
-    return {"name": host, "address": address, "port": port, "backup": False, "options": ""}
-
-
-def _shown(value: str) -> str:
-    return '"' + value.replace("\n", "\\n") + '"'
-
-
-def _listener_servers(
-    where: str, given: Mapping[str, Any], inventory: Inventory
-) -> list[dict[str, Any]]:
-    if ("servers" in given) == ("group" in given):
-        raise SettingError(
-            f"{where}.servers",
-            "write either servers (a list) or group (an inventory group) and port",
-        )
-    if "servers" in given:
-        return _servers(f"{where}.servers", given["servers"])
-    if "port" not in given:
-        raise SettingError(f"{where}.port", "is missing; say on which port the group serves")
-    port = _port(f"{where}.port", given["port"])
-    return inventory.servers(f"{where}.group", given["group"], port)
-
-
-def _timeouts(where: str, value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise _refuse(where, value, "no mapping; write such as {client: 30s, server: 30s}")
-    return {_word(where, name): _time(f"{where}.{name}", value[name]) for name in value}
-
-
-def _tls(where: str, value: object) -> dict[str, str]:
-    tls = _options(where, value, TLS_KEYS)
-    if "certificate" not in tls:
-        raise SettingError(f"{where}.certificate", "is missing; name the PEM file on the host")
-    return {
-        "certificate": _word(f"{where}.certificate", tls["certificate"]),
-        "options": _raw(f"{where}.options", tls.get("options", "")),
-    }
-
-
-def _listener(where: str, value: object, inventory: Inventory) -> dict[str, Any]:
-    given = _options(where, value, LISTENER_KEYS)
-    for key in ("name", "bind"):
-        if key not in given:
-            raise SettingError(f"{where}.{key}", "is missing; every listener has a name and a bind")
-    name = _name(f"{where}.name", given["name"])
-    if name in RESERVED:
-        raise _refuse(f"{where}.name", name, "taken by the role; write another")
-    balance = _raw(f"{where}.balance", given.get("balance", "roundrobin"))
-    _choice(f"{where}.balance", re.split(r"[ (]", balance)[0], BALANCE)
-    listener: dict[str, Any] = {
-        "name": name,
-        "bind": _bind(f"{where}.bind", given["bind"]),
-        "mode": _choice(f"{where}.mode", given.get("mode", "tcp"), ("tcp", "http")),
-        "balance": balance,
-        "check": _check(f"{where}.check", given.get("check", {})),
-        "timeouts": _timeouts(f"{where}.timeouts", given.get("timeouts", {})),
-        "server_options": _raw(f"{where}.server_options", given.get("server_options", "")),
-        "extra": _lines(f"{where}.extra", given.get("extra", [])),
-        "servers": _listener_servers(where, given, inventory),
-    }
-    if "maxconn" in given:
-        listener["maxconn"] = _number(f"{where}.maxconn", given["maxconn"], 1, MOST_CONNECTIONS)
-    if "tls" in given:
-        listener["tls"] = _tls(f"{where}.tls", given["tls"])
-    return listener
 
 
 def _default_server(listener: Mapping[str, Any]) -> str:
@@ -354,17 +73,19 @@ def _mycat(settings: Mapping[str, Any], mycats: Sequence[Mapping[str, Any]]) -> 
     check: dict[str, Any] = {"type": "http", "method": "GET", "uri": "/", "disable_on_404": True}
     check_ports = {mycat["check_port"] for mycat in mycats}
     if len(check_ports) == 1:
-        check["port"] = _port("haproxy_check_port", *check_ports)
+        check["port"] = values.port("haproxy_check_port", *check_ports)
     for key in CHECK_TIMES:
-        check[key] = _time(f"haproxy_check_{key}", settings[f"haproxy_check_{key}"])
+        check[key] = values.time(f"haproxy_check_{key}", settings[f"haproxy_check_{key}"])
     for key in ("fall", "rise"):
         variable = f"haproxy_check_{key}"
-        check[key] = _number(variable, settings[variable], 1, 1000)
+        check[key] = values.number(variable, settings[variable], 1, 1000)
     return {
         "name": "mycat",
-        "bind": _bind("haproxy_mycat_bind", settings["haproxy_mycat_bind"]),
+        "bind": values.bind("haproxy_mycat_bind", settings["haproxy_mycat_bind"]),
         "mode": "tcp",
-        "balance": _choice("haproxy_mycat_balance", settings["haproxy_mycat_balance"], BALANCE),
+        "balance": values.choice(
+            "haproxy_mycat_balance", settings["haproxy_mycat_balance"], BALANCE
+        ),
         "check": check,
         "timeouts": {},
         "maxconn": int(settings["haproxy_maxconn"]),
@@ -373,7 +94,7 @@ def _mycat(settings: Mapping[str, Any], mycats: Sequence[Mapping[str, Any]]) -> 
         # left a client without an answer, in two kills of two.
         "server_options": "on-marked-down shutdown-sessions observe layer4 error-limit 3 "
         "on-error fastinter "
-        + _raw("haproxy_mycat_server_options", settings["haproxy_mycat_server_options"]),
+        + values.raw("haproxy_mycat_server_options", settings["haproxy_mycat_server_options"]),
         "extra": _mycat_lines(settings),
         "servers": [_mycat_server(mycat, check) for mycat in mycats],
     }
@@ -381,16 +102,16 @@ def _mycat(settings: Mapping[str, Any], mycats: Sequence[Mapping[str, Any]]) -> 
 
 def _mycat_lines(settings: Mapping[str, Any]) -> list[str]:
     lines, served = settings["haproxy_mycat_extra"], int(settings["haproxy_maxconn"])
-    most = _number(OPTION, settings[OPTION], 0, served)
-    return limited(_lines("haproxy_mycat_extra", lines), most, served)
+    most = values.number(OPTION, settings[OPTION], 0, served)
+    return limited(values.lines("haproxy_mycat_extra", lines), most, served)
 
 
 def _mycat_server(mycat: Mapping[str, Any], check: Mapping[str, Any]) -> dict[str, Any]:
     """A MyCat as a server; it names its check's port where that is not the same for all."""
-    port = _port("haproxy_mycat_port", mycat["port"])
+    port = values.port("haproxy_mycat_port", mycat["port"])
     made = server(mycat["name"], mycat["address"], port)
     if "port" not in check:
-        made["options"] = f"port {_port('haproxy_check_port', mycat['check_port'])}"
+        made["options"] = f"port {values.port('haproxy_check_port', mycat['check_port'])}"
     return made
 
 
@@ -410,23 +131,23 @@ def _vips(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _manager_bind(settings: Mapping[str, Any]) -> list[str]:
-    bind = _bind("haproxy_manager_bind", settings["haproxy_manager_bind"])
+    bind = values.bind("haproxy_manager_bind", settings["haproxy_manager_bind"])
     for address in bind:
         exposed = _host(address) in (*_WILD, *_vips(settings))
         if exposed and not settings["haproxy_manager_exposed"]:
-            raise _refuse(
+            raise values.refuse(
                 "haproxy_manager_bind",
                 address,
                 "reached by the clients of the virtual IP, and every MyCat user may switch MyCat "
                 "off on its manager port. Write 127.0.0.1:9066 or an address of an "
                 "administrators' network, or set haproxy_manager_exposed",
             )
-    _port("haproxy_manager_port", settings["haproxy_manager_port"])
+    values.port("haproxy_manager_port", settings["haproxy_manager_port"])
     return bind
 
 
 def _manager(settings: Mapping[str, Any], mycat: Mapping[str, Any]) -> dict[str, Any]:
-    port = _port("haproxy_manager_port", settings["haproxy_manager_port"])
+    port = values.port("haproxy_manager_port", settings["haproxy_manager_port"])
     return {
         **mycat,
         "name": "mycat_manager",
@@ -445,16 +166,16 @@ def _manager(settings: Mapping[str, Any], mycat: Mapping[str, Any]) -> dict[str,
 
 
 def _stats(settings: Mapping[str, Any]) -> dict[str, Any]:
-    bind = _bind("haproxy_stats_bind", settings["haproxy_stats_bind"])
+    bind = values.bind("haproxy_stats_bind", settings["haproxy_stats_bind"])
     password, user = settings["haproxy_stats_password"], settings["haproxy_stats_user"]
-    if not password and not all(map(is_local, bind)):
+    if not password and not all(map(values.is_local, bind)):
         raise SettingError(
             "haproxy_stats_password",
             f"is missing, and {', '.join(bind)} is reached from other "
             "hosts. Set a password, or leave haproxy_stats_bind on 127.0.0.1",
         )
     if password:
-        _name("haproxy_stats_user", user)
+        values.name("haproxy_stats_user", user)
         if len(password) < 8 or password == user:
             raise SettingError(
                 "haproxy_stats_password",
@@ -467,14 +188,14 @@ def _stats(settings: Mapping[str, Any]) -> dict[str, Any]:
             )
     stats: dict[str, Any] = {
         "bind": bind,
-        "uri": _word("haproxy_stats_uri", settings["haproxy_stats_uri"]),
+        "uri": values.word("haproxy_stats_uri", settings["haproxy_stats_uri"]),
         "user": user,
         # This result is shown at -v, so the template takes the password from its variable.
         "password": bool(password),
     }
-    stats["extra"] = _lines("haproxy_stats_extra", settings["haproxy_stats_extra"])
+    stats["extra"] = values.lines("haproxy_stats_extra", settings["haproxy_stats_extra"])
     if settings["haproxy_stats_certificate"]:
-        stats["certificate"] = _word(
+        stats["certificate"] = values.word(
             "haproxy_stats_certificate", settings["haproxy_stats_certificate"]
         )
     return stats
@@ -489,7 +210,7 @@ def _ports_apart(binds: Iterable[tuple[str, str]], occupied: Iterable[tuple[str,
             same = address == other_address or address in _WILD or other_address in _WILD
             if port == other_port and same:
                 free = f"{bind.rpartition(':')[0]}:{int(port) + 1}"
-                raise _refuse(
+                raise values.refuse(
                     where, bind, f"taken by {other}; give each its own port, such as {free}"
                 )
         seen.append((where, address, port))
@@ -502,10 +223,10 @@ def _no_mysql_check(where: str, lines: list[str]) -> None:
 
 
 def _alive(value: object) -> list[str]:
-    bind = _bind("haproxy_alive_bind", value)
+    bind = values.bind("haproxy_alive_bind", value)
     for address in bind:
-        if not is_local(address):
-            raise _refuse(
+        if not values.is_local(address):
+            raise values.refuse(
                 "haproxy_alive_bind",
                 address,
                 "reached from other hosts, and its answers are for this one. Write 127.0.0.1:48801 "
@@ -524,14 +245,14 @@ def _sections(text: object, mycats: set[tuple[str, int]]) -> None:
         for line in section.splitlines():
             if of_mycat and _MYSQL_CHECK.match(line):
                 raise SettingError("haproxy_extra", NO_MYSQL_CHECK)
-            if _HTTP_IN_HTTPCHK.match(line):
-                raise SettingError("haproxy_extra", NO_HTTP_IN_HTTPCHK)
+            if values.HTTP_IN_HTTPCHK.match(line):
+                raise SettingError("haproxy_extra", values.NO_HTTP_IN_HTTPCHK)
 
 
 def _judge_times(settings: Mapping[str, Any]) -> None:
     collected(
         *(
-            partial(_time, f"haproxy_timeout_{name}", settings[f"haproxy_timeout_{name}"])
+            partial(values.time, f"haproxy_timeout_{name}", settings[f"haproxy_timeout_{name}"])
             for name in ("connect", "client", "server", "check", "queue")
         )
     )
@@ -541,7 +262,7 @@ def _raw_lines(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """The lines of the sections ``global`` and ``defaults``, and the targets of ``log``."""
     named = {"global": "haproxy_global_extra", "defaults": "haproxy_defaults_extra"}
     named["log"] = "haproxy_log"
-    found = collected(*(partial(_lines, name, settings[name]) for name in named.values()))
+    found = collected(*(partial(values.lines, name, settings[name]) for name in named.values()))
     lines = dict(zip(named, found))
     _no_mysql_check("haproxy_defaults_extra", lines["defaults"])
     return lines
@@ -551,14 +272,14 @@ def _listeners(settings: Mapping[str, Any], inventory: Inventory) -> list[dict[s
     """What haproxy_listeners says."""
     given = settings["haproxy_listeners"]
     if not isinstance(given, list):
-        raise _refuse("haproxy_listeners", given, "no list of listeners")
+        raise values.refuse("haproxy_listeners", given, "no list of listeners")
     listeners = collected(
         *(
-            partial(_listener, f"haproxy_listeners[{index}]", listener, inventory)
+            partial(read_listener, f"haproxy_listeners[{index}]", listener, inventory)
             for index, listener in enumerate(given)
         )
     )
-    _unique("haproxy_listeners[{}].name", [listener["name"] for listener in listeners])
+    unique("haproxy_listeners[{}].name", [listener["name"] for listener in listeners])
     return listeners
 
 
@@ -596,13 +317,13 @@ def resolve(
     manager_asked = bool(settings["haproxy_manager_bind"])
     _times, maxconn, alive, mycat, stats, _manager_judged, lines, log_format, others = collected(
         lambda: _judge_times(settings),
-        lambda: _number("haproxy_maxconn", settings["haproxy_maxconn"], 1, MOST_CONNECTIONS),
+        lambda: values.number("haproxy_maxconn", settings["haproxy_maxconn"], 1, MOST_CONNECTIONS),
         lambda: _alive(settings["haproxy_alive_bind"]),
         lambda: _mycat(settings, mycats),
         lambda: _stats(settings) if settings["haproxy_stats_bind"] else None,
         lambda: _manager_bind(settings) if manager_asked else None,
         lambda: _raw_lines(settings),
-        lambda: _raw("haproxy_log_format", settings["haproxy_log_format"]),
+        lambda: values.raw("haproxy_log_format", settings["haproxy_log_format"]),
         lambda: _listeners(settings, inventory),
     )
     manager = [_manager(settings, mycat)] if manager_asked else []

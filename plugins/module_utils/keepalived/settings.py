@@ -10,21 +10,19 @@ instead; what is wrong with a password is said without the password.
 from __future__ import annotations
 
 import functools
-import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from .. import readers
-from ..network.addresses import judge_prefix, own_networks, vip_interface
+from ..network.addresses import own_networks
 from ..readers import RefusalError, SettingError, collected
 from ..vrrp import versions
+from .hooks import Settings, judge_command, judge_hooks, programs
 from .keywords import KEYWORDS
 from .raw_lines import judge_raw_lines
+from .vips import addresses_of, links_of, printed_vip
 
-Settings = Mapping[str, Any]
-
-NOTIFY = ("notify", "notify_master", "notify_backup", "notify_fault", "notify_stop")
 GARP = {
     "keepalived_garp_master_delay": (0, 86400),
     "keepalived_garp_master_repeat": (1, 1000),
@@ -40,18 +38,11 @@ SINCE = {
     "keepalived_auth_hmac": KEYWORDS["vrrp_instance"]["auth_hmac"].since,
     "keepalived_peer_hops": versions.PEER_TTL_SINCE,
 }
-# Options of a VIP that list addresses which move along.
-FURTHER = ("virtual_ipaddress", "virtual_ipaddress_excluded")
-# IFNAMSIZ of Linux, without the final NUL.
-LONGEST_INTERFACE = 15
 MOST_SECONDS = 1000
 AUTH_PASS = 8
 
-_SHELL = re.compile(r"[|&;<>`$*?()]")
 _PASSWORD = re.compile(r"""[^\s{}"'#!$@~\\\0]+""")
 _MAIL = re.compile(r"[^\s\"{}#!@]+@[^\s\"{}#!@]+")
-_VMAC = re.compile(r"vrrp6?[._]\d+")
-_PREFERENCE = frozenset(("preference", "order", "priority"))
 _HEX = re.compile(r"hex:((?:[0-9A-Fa-f]{2})+)")
 
 
@@ -103,19 +94,21 @@ def resolve(
         lambda: _judge_grace(settings, systemd),
         lambda: _judge_garp(settings),
         lambda: _judge_mail(settings),
-        lambda: _judge_hooks(settings),
+        lambda: judge_hooks(settings),
         lambda: _judge_raw_lines(settings),
-        lambda: tuple(_links(settings, facts, carried)),
+        lambda: tuple(links_of(settings, facts, carried)),
         lambda: _asked(settings, systemd),
     )
     vips = collected(
         *(
-            functools.partial(_vip, index, settings, link["interface"], version)
+            functools.partial(printed_vip, index, settings, link["interface"], version)
             for index, link in enumerate(links)
         )
     )
     addresses = {
-        address.split("/")[0] for vip in settings["keepalived_vips"] for address in _addresses(vip)
+        address.split("/")[0]
+        for vip in settings["keepalived_vips"]
+        for address in addresses_of(vip)
     }
     return HostRequest(
         name=name,
@@ -349,230 +342,6 @@ def _mail_to_print(settings: Settings, host: str) -> dict[str, Any] | None:
     }
 
 
-# --- commands -------------------------------------------------------------------------------------
-
-
-def _judge_hooks(settings: Settings) -> None:
-    for keyword in NOTIFY:
-        _judge_hook(f"keepalived_{keyword}", settings[f"keepalived_{keyword}"])
-    fifo, reader = settings["keepalived_notify_fifo"], settings["keepalived_notify_fifo_script"]
-    _judge_hook("keepalived_notify_fifo_script", reader)
-    if fifo and not re.fullmatch(r"/[^\s\"{}#!$@~]+", fifo):
-        raise readers.wrong(
-            "keepalived_notify_fifo", fifo, "a whole path like /run/keepalived.fifo"
-        )
-    if reader and not fifo:
-        raise SettingError(
-            "keepalived_notify_fifo", "is missing for keepalived_notify_fifo_script; name the FIFO"
-        )
-    log = settings.get("keepalived_log")
-    if log and not re.fullmatch(r"/[\w./-]+", log, re.ASCII):
-        raise readers.wrong("keepalived_log", log, "a whole path like /var/log/haproxy_check.log")
-    metrics = settings.get("keepalived_metrics_directory")
-    if metrics and not re.fullmatch(r"(/[\w.-]+)+", metrics, re.ASCII):
-        raise readers.wrong(
-            "keepalived_metrics_directory",
-            metrics,
-            "a whole path like /var/lib/prometheus/node-exporter",
-        )
-    if settings["keepalived_notify_user"]:
-        readers.user("keepalived_notify_user", settings["keepalived_notify_user"])
-
-
-def programs(settings: Settings) -> Iterator[dict[str, str]]:
-    """What has to be on the host, as ``path``, and the ``variable`` that names it."""
-    named: dict[str, str] = {}
-    for keyword in (*NOTIFY, "notify_fifo_script"):
-        named.setdefault(settings[f"keepalived_{keyword}"], f"keepalived_{keyword}")
-    for index, vip in enumerate(settings["keepalived_vips"]):
-        for keyword in NOTIFY:
-            named.setdefault(vip.get(keyword) or "", f"keepalived_vips[{index}].{keyword}")
-    for index, check in enumerate(settings["keepalived_checks"]):
-        named.setdefault(check["script"], f"keepalived_checks[{index}].script")
-    for command, variable_name in named.items():
-        if command:
-            yield {"variable": variable_name, "path": command.split()[0]}
-
-
-def _judge_hook(where: str, command: str) -> None:
-    if command:
-        _judge_command(where, command)
-
-
-def _judge_command(where: str, command: str) -> None:
-    readers.text(where, command)
-    if not command.startswith("/"):
-        raise readers.wrong(where, command, "a command with the whole path of its program")
-    if _SHELL.search(command):
-        raise SettingError(
-            where,
-            "{value} needs a shell, and keepalived starts commands without one; put it into a "
-            "script and name that",
-            value=command,
-        )
-
-
-# --- VIPs -----------------------------------------------------------------------------------------
-
-
-def _links(
-    settings: Settings, facts: Mapping[str, Any], carried: Sequence[str]
-) -> Iterator[dict[str, Any]]:
-    vips = settings["keepalived_vips"]
-    facts = _without_virtual_interfaces(facts, vips)
-    every = [address for vip in vips for address in _addresses(vip)]
-    own = _own_addresses(settings["keepalived_address"])
-    for index, vip in enumerate(vips):
-        where = f"keepalived_vips[{index}]"
-        interface = vip.get("interface") or settings["keepalived_interface"]
-        if interface:
-            _judge_interface(
-                f"{where}.interface" if vip.get("interface") else "keepalived_interface", interface
-            )
-        link = vip_interface(
-            facts,
-            vip["address"],
-            interface,
-            option=f"{where}.address",
-            others=every,
-            carried=carried,
-            own=own.get(6 if ":" in vip["address"] else 4, ""),
-        )
-        for key in FURTHER:
-            for place, line in enumerate(vip.get(key) or ()):
-                readers.virtual_address(f"{where}.{key}[{place}]", line)
-                judge_prefix(
-                    facts,
-                    line,
-                    str(link["interface"]),
-                    others=[*every, *carried],
-                    option=f"{where}.{key}[{place}]",
-                )
-        yield {"address": link["address"], "interface": link["interface"]}
-
-
-def _without_virtual_interfaces(
-    facts: Mapping[str, Any], vips: Sequence[Settings]
-) -> dict[str, Any]:
-    """The facts without the interfaces that keepalived makes for ``use_vmac``: an address that is
-    the first one there is not the host's own."""
-    made = {vip.get("vmac_interface") for vip in vips}
-    names = facts.get("interfaces")
-    if not isinstance(names, (list, tuple)):
-        return dict(facts)
-    kept = [name for name in names if name not in made and not _VMAC.fullmatch(str(name))]
-    return {**facts, "interfaces": kept}
-
-
-def _addresses(vip: Settings) -> Iterator[str]:
-    yield vip["address"]
-    for key in FURTHER:
-        for address in vip.get(key) or ():
-            yield from address.split()[:1]
-
-
-def _own_addresses(given: Sequence[str]) -> dict[int, str]:
-    own: dict[int, str] = {}
-    for index, address in enumerate(given):
-        where = f"keepalived_address[{index}]"
-        family = ipaddress.ip_address(readers.address(where, address)).version
-        if family in own:
-            raise SettingError(
-                where, f"{address} is IPv{family} as {own[family]} is; write one of each family"
-            )
-        own[family] = address
-    return own
-
-
-def _judge_interface(where: str, name: str) -> None:
-    readers.word(where, name)
-    if len(name) > LONGEST_INTERFACE or "/" in name:
-        raise readers.wrong(
-            where, name, f"an interface's name of at most {LONGEST_INTERFACE} characters"
-        )
-
-
-def _vip(index: int, settings: Settings, interface: str, version: str) -> dict[str, Any]:
-    """What there is to print for a VIP, given by its index."""
-    where, vip = f"keepalived_vips[{index}]", settings["keepalived_vips"][index]
-    multicast = settings["keepalived_multicast"]
-    judge_raw_lines(f"{where}.extra", vip.get("extra") or [], "vrrp_instance")
-    for key in NOTIFY:
-        _judge_hook(f"{where}.{key}", vip.get(key) or "")
-    _judge_vmac(where, vip, multicast, version)
-    if (
-        multicast
-        and ":" in vip["address"]
-        and versions.numbers(version) < versions.MULTICAST_IPV6_SINCE
-    ):
-        raise SettingError(
-            "keepalived_multicast",
-            f"needs keepalived 2.2 or newer for {vip['address']}, and this host has {version}, "
-            "which wants link-local addresses there; leave it out",
-        )
-    _judge_entries(where, vip, interface)
-    use_vmac = bool(vip.get("use_vmac"))
-    return {
-        "use_vmac": use_vmac,
-        "vmac_interface": vip.get("vmac_interface") or "",
-        "vmac_xmit_base": use_vmac and (not multicast or bool(vip.get("vmac_xmit_base"))),
-        **{key: list(vip.get(key) or []) for key in ("virtual_routes", "virtual_rules", "extra")},
-        "interfaces": list(vip.get("track_interface") or []),
-        **{key: vip.get(key) or settings[f"keepalived_{key}"] for key in NOTIFY},
-    }
-
-
-def _judge_vmac(where: str, vip: Settings, multicast: bool, version: str) -> None:
-    if not vip.get("use_vmac"):
-        for key in ("vmac_interface", "vmac_xmit_base"):
-            if vip.get(key):
-                raise SettingError(
-                    f"{where}.{key}", "does nothing without use_vmac; set that to true"
-                )
-        return
-    if vip.get("vmac_interface"):
-        _judge_interface(f"{where}.vmac_interface", vip["vmac_interface"])
-    if multicast:
-        return
-    if versions.numbers(version) < versions.UNICAST_VMAC_SINCE:
-        raise SettingError(
-            f"{where}.use_vmac",
-            f"needs keepalived 2.2 or newer where adverts are unicast, and this host has "
-            f"{version}; leave it out, or set keepalived_multicast",
-        )
-    if vip.get("vmac_xmit_base") is False:
-        raise SettingError(
-            f"{where}.vmac_xmit_base",
-            "is false, and a virtual MAC address without it needs multicast; leave it out, or set "
-            "keepalived_multicast",
-        )
-
-
-def _judge_entries(where: str, vip: Settings, interface: str) -> None:
-    for key in ("virtual_routes", "virtual_rules", "track_interface"):
-        for index, line in enumerate(vip.get(key) or []):
-            words = _entry(f"{where}.{key}[{index}]", line)
-            if key == "virtual_rules" and not _PREFERENCE.intersection(words):
-                raise SettingError(
-                    f"{where}.{key}[{index}]",
-                    "has no preference, and keepalived would choose one; write one at its end, "
-                    "such as preference 100",
-                )
-            if key == "track_interface" and words[0] == interface:
-                raise SettingError(
-                    f"{where}.{key}[{index}]",
-                    f"{interface} is the interface of {vip['address']}, which keepalived watches "
-                    "anyway; leave it out",
-                )
-
-
-def _entry(where: str, line: str) -> list[str]:
-    words = [readers.word(where, word) for word in line.split(" ") if word]
-    if not words:
-        raise readers.wrong(where, line, "one line of words")
-    return words
-
-
 # --- the plan -------------------------------------------------------------------------------------
 
 BACKENDS_BUDGET = 5.0
@@ -636,7 +405,7 @@ def _checks(settings: Settings, systemd: bool) -> list[dict[str, Any]]:
         readers.word(f"{where}.name", check["name"])
         if check["name"] in ("maintenance", "haproxy", "backends"):
             raise SettingError(f"{where}.name", f"{check['name']} is the role's own; write another")
-        _judge_command(f"{where}.script", check["script"])
+        judge_command(f"{where}.script", check["script"])
         if check.get("user"):
             readers.user(f"{where}.user", check["user"])
         asked = {key: check[key] for key in ("name", "effect", "budget") if check.get(key)}

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.mycat.ha.plugins.module_utils.haproxy.listeners import Inventory
 from ansible_collections.mycat.ha.plugins.module_utils.haproxy.settings import (
     RESERVE,
-    Inventory,
-    SettingError,
     default_bind,
     resolve,
 )
-from ansible_collections.mycat.ha.plugins.module_utils.readers import RefusalError
+from ansible_collections.mycat.ha.plugins.module_utils.readers import RefusalError, SettingError
 
 ROLE = Path(__file__).parents[5] / "roles/haproxy"
 DEFAULTS = {
