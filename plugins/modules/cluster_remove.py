@@ -24,13 +24,9 @@ options:
     type: str
     choices: [plan, turn]
     default: plan
-  turn:
-    description: The hosts of the turn.
-    type: list
-    elements: str
-    default: []
 extends_documentation_fragment:
   - mycat.ha.attributes.asks
+  - mycat.ha.options.turn
 author:
   - mycat.ha maintainers (@mycat-ha)
 """

@@ -20,13 +20,9 @@ options:
     type: str
     choices: [plan, may_drain, may_stop, returned, seen_up]
     default: plan
-  turn:
-    description: The MyCats of the turn, one of each cluster at the most.
-    type: list
-    elements: str
-    default: []
 extends_documentation_fragment:
   - mycat.ha.attributes.asks
+  - mycat.ha.options.turn
 author:
   - mycat.ha maintainers (@mycat-ha)
 """

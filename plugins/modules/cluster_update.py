@@ -22,13 +22,9 @@ options:
     type: str
     choices: [wishes, plan, may_leave]
     required: true
-  turn:
-    description: The hosts of the turn, one of each cluster at the most.
-    type: list
-    elements: str
-    default: []
 extends_documentation_fragment:
   - mycat.ha.attributes.asks
+  - mycat.ha.options.turn
 author:
   - mycat.ha maintainers (@mycat-ha)
 """

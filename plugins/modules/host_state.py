@@ -53,20 +53,6 @@ options:
     type: list
     elements: int
     default: []
-  vips:
-    description: Addresses at which a MySQL server should answer.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      address:
-        description: IPv4 or IPv6 address without a prefix.
-        type: str
-        required: true
-      port:
-        description: TCP port.
-        type: int
-        required: true
   login:
     description:
       - Account for a query, C(show mycat_status), at each of O(vips).
@@ -109,6 +95,7 @@ options:
     default: 2
 extends_documentation_fragment:
   - mycat.ha.attributes.asks
+  - mycat.ha.options.vips
 notes:
   - Needs root for most of it.
   - A keepalived in another network namespace than the task, as in a container, is not looked at.
@@ -331,7 +318,6 @@ problems:
 """
 
 import os
-import pwd
 import re
 import time
 
@@ -340,34 +326,22 @@ from ansible_collections.mycat.ha.plugins.module_utils.haproxy import admin
 from ansible_collections.mycat.ha.plugins.module_utils.haproxy import state as haproxy
 from ansible_collections.mycat.ha.plugins.module_utils.host import (
     addresses,
-    endpoint,
     firewall,
     maintenance,
-    packages,
     restart,
+    state,
     units,
 )
 from ansible_collections.mycat.ha.plugins.module_utils.host.background import in_background
-from ansible_collections.mycat.ha.plugins.module_utils.host.commands import find, run
-from ansible_collections.mycat.ha.plugins.module_utils.host.files import (
-    described,
-    exposed,
-    program_problem,
-    read_text,
-)
+from ansible_collections.mycat.ha.plugins.module_utils.host.commands import run
+from ansible_collections.mycat.ha.plugins.module_utils.host.files import program_problem
 from ansible_collections.mycat.ha.plugins.module_utils.host.problems import Problems, iso
-from ansible_collections.mycat.ha.plugins.module_utils.host.processes import connected, listeners
+from ansible_collections.mycat.ha.plugins.module_utils.host.processes import listeners
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import history
 from ansible_collections.mycat.ha.plugins.module_utils.mycat.archive import java_number
-from ansible_collections.mycat.ha.plugins.module_utils.network import mysql
-from ansible_collections.mycat.ha.plugins.module_utils.network.connection import NoAnswer
 from ansible_collections.mycat.ha.plugins.module_utils.vrrp.versions import installed_version
 
-RESERVED_PORTS = "/proc/sys/net/ipv4/ip_local_reserved_ports"
-ENDPOINT_HOST = "127.0.0.1"
-STATEMENT = "show mycat_status"
 KEEPALIVED = "keepalived"
-MOST_HASHED = 64 * 1024 * 1024  # bytes
 
 
 def argument_spec():
@@ -409,58 +383,6 @@ def argument_spec():
     }
 
 
-# --- the host -------------------------------------------------------------------------------------
-
-
-def files_state(paths, problems):
-    """Return ``files``."""
-    found, folders = {}, {}
-    for path in paths:
-        found[path], problem = described(path, MOST_HASHED)
-        folder = os.path.dirname(path)
-        if folder not in folders:
-            folders[folder] = exposed(path)
-        found[path]["exposed"] = folders[folder]
-        if problem:
-            problems.sentences.append(f"files: {problem}")
-    return found
-
-
-def has_account(name):
-    """Return whether there is a user of this name."""
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
-
-
-def packages_state(names):
-    """Return ``packages``. Raises CommandError, and LookupError without a package manager."""
-    found = packages.versions(names)
-    if found is None:
-        raise LookupError("this host has neither dpkg nor rpm")
-    return found
-
-
-def shown_units(names):
-    """Return the properties of units, as systemd tells them. Raises CommandError, LookupError."""
-    systemctl = find("systemctl")
-    said = run([systemctl, *units.SHOW, "--", *names]) if systemctl else None
-    if not said or not said.out.strip():
-        raise LookupError(said.err.strip() if said else "this host has no systemd")
-    return units.blocks(said.out)
-
-
-def program_version(program, argument, version):
-    """Return the version that a program prints, None without such a program."""
-    path = find(program)
-    if path is None:
-        return None
-    said = run([path, argument])
-    return version(said.out + said.err) or None
-
-
 def java_state(path):
     """Return ``java``."""
     if not path:
@@ -473,71 +395,15 @@ def java_state(path):
     return {"version": found or None, "problem": "" if found else said.err.strip()[:200]}
 
 
-def memory():
-    """Return ``memory``."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-
-
-def endpoint_ports(paths):
-    """Return ``endpoint_ports``. Raises OSError."""
-    return endpoint.ports_of(*(read_text(path) for path in paths))
-
-
-def ask_endpoint(wanted, ports, seconds):
-    """Return ``endpoint``; it is asked at a port that it has."""
-    if not wanted:
-        return None
-    port = wanted if wanted in ports or not ports else ports[0]
-    said = endpoint.ask(ENDPOINT_HOST, port, seconds)
-    if said["code"] is None and not listeners([port])[port]:
-        said["reason"] += f"; {endpoint.why_nobody_listens(port, connected([port])[port])}"
-    return said
-
-
-def reserved_ports():
-    """Return ``reserved_ports``. Raises OSError."""
-    if not os.access(RESERVED_PORTS, os.W_OK):
-        return None
-    # The kernel refuses to be asked for more than 4 MiB.
-    return read_text(RESERVED_PORTS, most=65536).strip()
-
-
-def ask_vip(vip, login, seconds):
-    """Return ``ok``, or why there was no good answer."""
-    address, port = vip["address"], vip["port"]
-    try:
-        if not login:
-            mysql.greeting(address, port, seconds)
-            return "ok"
-        rows = mysql.query(address, port, login["user"], login["password"], STATEMENT, seconds)
-    except NoAnswer as problem:
-        return str(problem)
-    status = rows[0].get("STATUS") if rows else None
-    return "ok" if status == "ON" else f"{STATEMENT} says {status}"
-
-
-# --- everything -----------------------------------------------------------------------------------
-
-
 def keepalived_state(params, version, unit, known, problems):
     """Return ``keepalived``."""
     path = params["keepalived_config"]
     if not version and not os.path.lexists(path):
         return None
     # Imported when needed: what reads keepalived.conf costs a MyCat host a third of the time.
-    from ansible_collections.mycat.ha.plugins.module_utils.keepalived import state
+    from ansible_collections.mycat.ha.plugins.module_utils.keepalived.state import state as told
 
-    return state.state(path, version, unit, known, problems, params["timeout"])
-
-
-def ask_vips(vips, login, seconds):
-    """Ask all at once; return {name: function that waits for the answer}."""
-    return {
-        f"{vip['address']}:{vip['port']}": in_background(
-            lambda vip=vip: ask_vip(vip, login, seconds)
-        )
-        for vip in vips
-    }
+    return told(path, version, unit, known, problems, params["timeout"])
 
 
 def gather(params, login):
@@ -549,32 +415,32 @@ def gather(params, login):
             "not root: files, listeners, HAProxy and keepalived may be hidden; use become"
         )
     # First what waits for others, then what this host does by itself.
-    asked = ask_vips(params["vips"], login, seconds)
+    asked = state.ask_vips(params["vips"], login, seconds)
     ports = problems.part(
-        "endpoint_ports", lambda: endpoint_ports(params["endpoint_listeners"]), []
+        "endpoint_ports", lambda: state.endpoint_ports(params["endpoint_listeners"]), []
     )
-    health = in_background(lambda: ask_endpoint(wanted, ports, seconds))
+    health = in_background(lambda: state.ask_endpoint(wanted, ports, seconds))
     said = in_background(lambda: admin.ask(params["haproxy_socket"], admin.STATE, seconds))
-    shown = in_background(lambda: shown_units([*names, KEEPALIVED]))
+    shown = in_background(lambda: state.shown_units([*names, KEEPALIVED]))
     versions = {
-        "haproxy": in_background(lambda: program_version("haproxy", "-v", admin.version)),
+        "haproxy": in_background(lambda: state.program_version("haproxy", "-v", admin.version)),
         KEEPALIVED: in_background(
-            lambda: program_version(KEEPALIVED, "--version", installed_version)
+            lambda: state.program_version(KEEPALIVED, "--version", installed_version)
         ),
     }
     filtered = in_background(firewall.state)
-    installed = in_background(lambda: packages_state(params["packages"]))
+    installed = in_background(lambda: state.packages_state(params["packages"]))
     java = in_background(lambda: java_state(params["java"]))
     first_addresses = in_background(addresses.host_addresses)
 
     result = {
-        "files": files_state(params["paths"], problems),
-        "accounts": {name: has_account(name) for name in params["accounts"]},
+        "files": state.files_state(params["paths"], problems),
+        "accounts": {name: state.has_account(name) for name in params["accounts"]},
         "programs": {path: program_problem(path) or "ok" for path in params["programs"]},
         "java": problems.part("java", java, {"version": None, "problem": "not asked"}),
-        "memory": memory(),
+        "memory": state.memory(),
         "listeners": problems.part("listeners", lambda: listeners(params["ports"]), {}),
-        "reserved_ports": problems.part("reserved_ports", reserved_ports, None),
+        "reserved_ports": problems.part("reserved_ports", state.reserved_ports, None),
         "packages": problems.part("packages", installed, dict.fromkeys(params["packages"])),
         "versions": {name: problems.part(name, answer, None) for name, answer in versions.items()},
         "asked": {

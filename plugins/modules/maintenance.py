@@ -28,20 +28,6 @@ options:
     type: str
     choices: [drained, aside, rejoined, handed_over, absent, present]
     required: true
-  vips:
-    description: The virtual addresses that the host may have, and the port at which each answers.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      address:
-        description: IPv4 or IPv6 address without a prefix.
-        type: str
-        required: true
-      port:
-        description: TCP port; 0 where nothing need answer.
-        type: int
-        required: true
   timeout:
     description:
       - Seconds within which another host has to serve the addresses; with O(state=drained) those
@@ -60,6 +46,8 @@ options:
     description: Whether V(absent) stays although nobody takes the addresses.
     type: bool
     default: false
+extends_documentation_fragment:
+  - mycat.ha.options.vips
 attributes:
   check_mode:
     support: full

@@ -18,7 +18,9 @@ from typing import Any, Iterator
 
 import pytest
 import yaml
+from ansible_collections.mycat.ha.plugins.doc_fragments.options import ModuleDocFragment
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import state
+from ansible_collections.mycat.ha.plugins.module_utils.network import mysql
 from ansible_collections.mycat.ha.plugins.modules import host_state
 from lab.module import patch_module_args
 from lab.servers import answering, saying, serving, silent
@@ -193,7 +195,7 @@ def test_a_login_asks_a_query(
         asked.append(given)
         return [{"STATUS": status}]
 
-    monkeypatch.setattr(host_state.mysql, "query", query)
+    monkeypatch.setattr(mysql, "query", query)
     login = {"user": "u", "password": SECRET}
     result = host.run(vips=[{"address": "192.0.2.100", "port": 8066}], login=login)
     assert result["asked"] == {"192.0.2.100:8066": answer}
@@ -251,4 +253,6 @@ def test_the_documentation_describes_the_options() -> None:
     spec = host_state.argument_spec()
     del spec["login"]["no_log"]
     del spec["login"]["options"]["password"]["no_log"]
-    assert described(yaml.safe_load(host_state.DOCUMENTATION)["options"]) == spec
+    texts = (host_state.DOCUMENTATION, ModuleDocFragment.VIPS)
+    options = {k: v for text in texts for k, v in yaml.safe_load(text)["options"].items()}
+    assert described(options) == spec
