@@ -54,70 +54,6 @@ def all_in(lbs):
         lb.run("sh", "-c", f"echo 0 >{FILE}")
 
 
-@pytest.fixture(
-    scope="module",
-    params=["fault", *(pytest.param(mode, marks=pytest.mark.long) for mode in ("weight", "kill"))],
-)
-def mode(request):
-    done = run_playbook(
-        "playbooks/site.yml",
-        mycat_ha_failover_mode=request.param,
-        mycat_ha_failover_budget=6 if request.param == "weight" else 2,
-    )
-    assert done.rc == 0, done.output
-    yield {"mycat_ha_failover_mode": request.param, "mycat_ha_failover_budget": 6}
-    if request.param == "kill":
-        assert run_playbook("playbooks/site.yml").rc == 0
-
-
-def test_the_vip_goes_where_it_is_told_and_a_host_goes_out_and_comes_back(
-    mode, lbs, client, vip, holder, standby, all_in, tmp_path
-):
-    runs = []
-
-    def moved(**variables):
-        runs.append(switch(**mode, **variables))
-
-    with Watch(lbs, vip) as watch:
-        seen = measure(
-            client, vip, lambda: moved(mycat_ha_to=standby.name), 300, end_with_failure=True
-        )
-    print(watch.spans, seen, runs[0].output)
-    assert runs[0].rc == 0, runs[0].output
-    assert f"gave {vip} up on {holder.name}" in runs[0].said
-    assert watch.owners == [holder.name, standby.name]
-    watch.assert_one_holder(gap=GAP)
-    assert seen.connections_failed == 0, seen
-    # There is nothing to do a second time.
-    assert "nothing changed" in switch(mycat_ha_to=standby.name, **mode).said
-
-    with Watch(lbs, vip) as watch:
-        out = switch(mycat_ha_maintenance=standby.name, **mode)
-    assert out.rc == 0, out.output
-    assert watch.owners == [standby.name, holder.name]
-    watch.assert_one_holder(gap=GAP)
-    found, rc = problems(tmp_path, **mode)
-    assert (found["maintenance"], found["no-standby"], rc) == (standby.name, holder.name, 2)
-    cause = f"somebody took this load balancer out (maintenance) ({standby.name})"
-    assert last_move(tmp_path, **mode) == (standby.name, holder.name, cause)
-    # Nothing moves there, and the other one may not go too.
-    refused = switch(mycat_ha_to=standby.name, **mode)
-    assert refused.rc == 2
-    assert f"mycat_ha_to: {standby.name} is in maintenance." in refused.said
-    last = switch(mycat_ha_maintenance=holder.name, **mode)
-    assert last.rc == 2
-    assert f"no other load balancer could serve {vip}: {standby.name} is in main" in last.said
-    assert (value(holder), value(standby)) == ("0", "1")
-    # As at a boot: /run is empty.
-    standby.run("sh", "-c", "systemctl stop keepalived; rm -r /run/mycat_ha/maintenance")
-    standby.run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/mycat_ha_state.conf")
-    standby.run("systemctl", "start", "keepalived")
-    await_(lambda: "maintenance" in problems(tmp_path, **mode)[0], 60, "it is out after a boot")
-    back = switch(mycat_ha_maintenance_end=standby.name, **mode)
-    assert back.rc == 0, back.output
-    assert holders(lbs, vip) == [holder]
-
-
 def test_sessions_get_their_time(lbs, client, vip, holder, standby, all_in):
     """One that ends within it loses nothing, one that does not holds nobody up."""
     argv = client.argv(
@@ -253,3 +189,68 @@ def test_a_hand_over_that_nobody_ends_is_ended_by_the_host(lbs, vip, holder, sta
         with contextlib.suppress(RuntimeError):
             await_(lambda: ready(holder), 20, "it is in the election")
     assert watch.owners == [holder.name, standby.name]
+
+
+# At the end: pytest ends a mode after the last test of a file.
+@pytest.fixture(
+    scope="module",
+    params=["fault", *(pytest.param(mode, marks=pytest.mark.long) for mode in ("weight", "kill"))],
+)
+def mode(request):
+    done = run_playbook(
+        "playbooks/site.yml",
+        mycat_ha_failover_mode=request.param,
+        mycat_ha_failover_budget=6 if request.param == "weight" else 2,
+    )
+    assert done.rc == 0, done.output
+    yield {"mycat_ha_failover_mode": request.param, "mycat_ha_failover_budget": 6}
+    if request.param == "kill":
+        assert run_playbook("playbooks/site.yml").rc == 0
+
+
+def test_the_vip_goes_where_it_is_told_and_a_host_goes_out_and_comes_back(
+    mode, lbs, client, vip, holder, standby, all_in, tmp_path
+):
+    runs = []
+
+    def moved(**variables):
+        runs.append(switch(**mode, **variables))
+
+    with Watch(lbs, vip) as watch:
+        seen = measure(
+            client, vip, lambda: moved(mycat_ha_to=standby.name), 300, end_with_failure=True
+        )
+    print(watch.spans, seen, runs[0].output)
+    assert runs[0].rc == 0, runs[0].output
+    assert f"gave {vip} up on {holder.name}" in runs[0].said
+    assert watch.owners == [holder.name, standby.name]
+    watch.assert_one_holder(gap=GAP)
+    assert seen.connections_failed == 0, seen
+    # There is nothing to do a second time.
+    assert "nothing changed" in switch(mycat_ha_to=standby.name, **mode).said
+
+    with Watch(lbs, vip) as watch:
+        out = switch(mycat_ha_maintenance=standby.name, **mode)
+    assert out.rc == 0, out.output
+    assert watch.owners == [standby.name, holder.name]
+    watch.assert_one_holder(gap=GAP)
+    found, rc = problems(tmp_path, **mode)
+    assert (found["maintenance"], found["no-standby"], rc) == (standby.name, holder.name, 2)
+    cause = f"somebody took this load balancer out (maintenance) ({standby.name})"
+    assert last_move(tmp_path, **mode) == (standby.name, holder.name, cause)
+    # Nothing moves there, and the other one may not go too.
+    refused = switch(mycat_ha_to=standby.name, **mode)
+    assert refused.rc == 2
+    assert f"mycat_ha_to: {standby.name} is in maintenance." in refused.said
+    last = switch(mycat_ha_maintenance=holder.name, **mode)
+    assert last.rc == 2
+    assert f"no other load balancer could serve {vip}: {standby.name} is in main" in last.said
+    assert (value(holder), value(standby)) == ("0", "1")
+    # As at a boot: /run is empty.
+    standby.run("sh", "-c", "systemctl stop keepalived; rm -r /run/mycat_ha/maintenance")
+    standby.run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/mycat_ha_state.conf")
+    standby.run("systemctl", "start", "keepalived")
+    await_(lambda: "maintenance" in problems(tmp_path, **mode)[0], 60, "it is out after a boot")
+    back = switch(mycat_ha_maintenance_end=standby.name, **mode)
+    assert back.rc == 0, back.output
+    assert holders(lbs, vip) == [holder]
