@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import shutil
 import stat
@@ -32,6 +33,7 @@ def record(tmp_path):
             run_folder=tmp_path,
             state_folder=tmp_path,
             mode="fault",
+            notify_user=pwd.getpwuid(os.geteuid()).pw_name,
             interfaces=["lo"],
             instances={"192.0.2.100": "vip_1", "192.0.2.101": "a/b"},
             moved_by={"vip_1": "a/b", "a/b": "a/b"},
@@ -47,14 +49,16 @@ def record(tmp_path):
     logger.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/journal\n')
     logger.chmod(0o755)
 
-    def record(*arguments):
+    script.chmod(0o755)
+
+    def record(*arguments, by=(), **environment):
         done = subprocess.run(
-            ["bash", "-eu", script, *arguments],
+            [*by, script, *arguments],
             capture_output=True,
             text=True,
             check=True,
             timeout=20,
-            env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+            env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", **environment},
         )
         assert done.stderr == ""
         return done.stdout
@@ -202,6 +206,52 @@ def test_a_switch_over_that_is_over_already_is_named(record, tmp_path, name):
     (tmp_path / name).write_text("0\n")
     record("INSTANCE", "vip_1", "FAULT", "254")
     assert noted(tmp_path) == [("FAULT", "somebody moves the addresses (switch-over)")]
+
+
+KILLED = {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "cause"),
+    [
+        ({"SERVICE_RESULT": "success"}, "keepalived stops"),
+        (KILLED, "keepalived ended by itself (killed KILL)"),
+    ],
+)
+def test_systemd_has_noted_what_keepalived_could_not_say(record, tmp_path, environment, cause):
+    record("INSTANCE", "vip_1", "MASTER", "254")
+    (tmp_path / "state/half.new").write_text("MASTER\n")
+    for _time in range(2):
+        record(**environment)
+    assert noted(tmp_path)[1:] == [("STOP", cause)]
+    assert not (tmp_path / "history/half.new").exists()
+    # What the same keepalived says of its checks, which end with it.
+    record("INSTANCE", "vip_1", "FAULT", "254")
+    assert len(noted(tmp_path)) == 2
+    record("INSTANCE", "vip_1", "BACKUP", "254", by=["bash", "-c", '"$@"; exit', "bash"])
+    assert noted(tmp_path)[2] == (
+        *("BACKUP", "keepalived started, and this load balancer can take over"),
+    )
+
+
+def test_a_stop_is_noted_once_by_whom_it_is_noted_first(record, tmp_path):
+    record("INSTANCE", "vip_1", "MASTER", "254")
+    record("INSTANCE", "vip_1", "STOP", "254")
+    record(**KILLED)
+    assert noted(tmp_path)[1:] == [("STOP", "keepalived stops")]
+
+
+def test_a_fault_of_a_keepalived_that_stops_is_called_so(record, tmp_path):
+    systemctl = tmp_path / "bin/systemctl"
+    systemctl.write_text("#!/bin/sh\necho deactivating\n")
+    systemctl.chmod(0o755)
+    record("INSTANCE", "vip_1", "FAULT", "254")
+    assert noted(tmp_path) == [("FAULT", "keepalived stops")]
+
+
+def test_nothing_is_noted_where_keepalived_has_said_nothing_yet(record, tmp_path):
+    record(**KILLED)
+    assert list((tmp_path / "history").iterdir()) == []
 
 
 # ---- metrics ----
