@@ -32,11 +32,15 @@ KILLS = (
     ("Run keepalived with it", 2),
 )
 FOLDERS = ("/etc", "/usr/local", "/run/mycat_ha", "/run/mycat_status", "/var/lib/mycat_ha")
-UNITS = ("keepalived", "haproxy", "xinetd", "mycat_status.socket", "mycat_status.service")
+UNITS = (
+    *("keepalived", "mycat_ha_addresses", "haproxy"),
+    *("xinetd", "mycat_status.socket", "mycat_status.service"),
+)
 # What programs of the distribution make beside them, and copies that are kept for the operator.
 MADE_BY_OTHERS = re.compile(r"/etc/(rc\d\.d|alternatives|ssl)/|/etc/[^/]+-$|\.wants/|~$")
 # Written by modules of their own, or while the service runs.
-WRITTEN = {"/etc/keepalived/keepalived.conf", DRAIN, "/run/mycat_ha/state/*"}
+RECORDS = ("/run/mycat_ha/state", "/run/mycat_ha/metrics", "/var/lib/mycat_ha/history")
+WRITTEN = {"/etc/keepalived/keepalived.conf", DRAIN, *(f"{folder}/*" for folder in RECORDS)}
 
 
 def files_of(host: Host) -> set[str]:
@@ -62,7 +66,7 @@ def installed_today() -> set[str]:
 def source_of(path: str) -> str:
     """The file that a path stands and falls with: of what Python compiled, the source."""
     path = re.sub(r"__pycache__/(.+)\.[^.]+\.pyc$", r"\1.py", path)
-    return re.sub(r"^(/run/mycat_ha/state/).+", r"\1*", path)
+    return re.sub(rf"^({'|'.join(RECORDS)})/.+", r"\1/*", path)
 
 
 def draining(lb: Host, mycat: str) -> bool:
@@ -101,7 +105,7 @@ def standing(lbs, mycats, vip):
             },
             {
                 **{lb.name: lb.run("cat", MAINTENANCE).stdout for lb in lbs},
-                **{mycat.name: mycat.run("ls", "/run/mycat_status").stdout for mycat in mycats},
+                **{mycat.name: mycat.run("find", DRAIN, check=False).stdout for mycat in mycats},
             },
             {(lb.name, name): row["status"] for lb in lbs for name, row in servers(lb).items()},
         )
