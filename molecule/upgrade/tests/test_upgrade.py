@@ -37,7 +37,9 @@ UNITS = (
     *("xinetd", "mycat_status.socket", "mycat_status.service"),
 )
 # What programs of the distribution make beside them, and copies that are kept for the operator.
-MADE_BY_OTHERS = re.compile(r"/etc/(rc\d\.d|alternatives|ssl)/|/etc/[^/]+-$|\.wants/|~$")
+MADE_BY_OTHERS = re.compile(
+    r"/etc/(rc\d\.d|alternatives|ssl)/|/etc/networks$|/etc/[^/]+-$|\.wants/|~$"
+)
 # Written by modules of their own, or while the service runs.
 RECORDS = ("/run/mycat_ha/state", "/run/mycat_ha/metrics", "/var/lib/mycat_ha/history")
 WRITTEN = {"/etc/keepalived/keepalived.conf", DRAIN, *(f"{folder}/*" for folder in RECORDS)}
