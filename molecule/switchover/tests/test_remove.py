@@ -19,7 +19,7 @@ def remove(*options, **variables):
 
 def left(host):
     """What tells that the collection was ever on a host, and what of it runs."""
-    return host.run("bash", "-c", LEFT.read_text(encoding="utf-8")).stdout.splitlines()
+    return host.run("bash", "-c", LEFT.read_text(encoding="utf-8")).stdout.split()
 
 
 @pytest.fixture
