@@ -47,6 +47,10 @@ def last_move(tmp_path, **variables):
     return move["from"], move["to"], move["cause"]
 
 
+def last_note(lb):
+    return lb.run("sh", "-c", "tail -n 1 /var/lib/mycat_ha/history/*").stdout
+
+
 @pytest.fixture
 def all_in(lbs):
     yield
@@ -74,7 +78,7 @@ CAUSES = {
     "keepalived stopped": (
         "systemctl stop keepalived",
         "systemctl start keepalived",
-        "keepalived st",
+        "keepalived stops",
     ),
     "HAProxy hangs": (
         "pkill -STOP -x haproxy",
@@ -84,7 +88,7 @@ CAUSES = {
     "keepalived killed": (
         "systemctl mask --runtime keepalived; pkill -9 -x keepalived; ip address flush to {vip}",
         "systemctl unmask --runtime keepalived; systemctl start keepalived",
-        "was not heard any more",
+        "keepalived ended by itself",
     ),
 }
 
@@ -92,9 +96,12 @@ CAUSES = {
 @pytest.mark.parametrize("name", CAUSES)
 def test_why_it_moved_is_one_command(lbs, vip, holder, standby, tmp_path, name):
     fail, mend, cause = CAUSES[name]
+    # What was written a moment ago counts as the cause.
+    holder.run("touch", "--date=-1 minute", FILE)
     holder.run("sh", "-c", fail.format(vip=vip), check=False)
     try:
         await_(lambda: holders(lbs, vip) == [standby], 20, "the VIP moves")
+        await_(lambda: cause in last_note(holder), 20, f"{holder.name} notes {cause}")
     finally:
         holder.run("sh", "-c", mend)
     left, to, why = last_move(tmp_path)
