@@ -121,8 +121,6 @@ from ansible_collections.mycat.ha.plugins.module_utils.host.draining import undr
 from ansible_collections.mycat.ha.plugins.module_utils.host.files import FileError
 from ansible_collections.mycat.ha.plugins.module_utils.mycat import reloading
 
-SNAPSHOT = "/var/lib/mycat_ha/snapshot"
-
 
 def argument_spec():
     """Return the options as Ansible wants them."""
@@ -164,7 +162,7 @@ def lead(home, folder):
 def takes_over(params):
     """Whether a MyCat that runs took all changed files over, and goes on."""
     try:
-        former = snapshot.load(SNAPSHOT)
+        former = snapshot.load(snapshot.FOLDER)
         for path in params["changed"]:
             with open(path, "rb") as file:
                 if not reloading.is_enough(path, former[path].data or b"", file.read()):

@@ -83,7 +83,7 @@ def argument_spec():
     return {
         "state": {"type": "str", "choices": ["saved", "restored"], "required": True},
         "paths": {"type": "list", "elements": "path"},
-        "directory": {"type": "path", "default": "/var/lib/mycat_ha/snapshot"},
+        "directory": {"type": "path", "default": snapshot.FOLDER},
     }
 
 

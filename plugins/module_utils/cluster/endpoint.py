@@ -184,8 +184,12 @@ def template_context(
 
 def _reserved(settings: Mapping[str, Any], answering: Iterable[int]) -> list[int]:
     """The ports of the endpoint and of its MyCat."""
-    manager = settings.get("mycat_status_manager_port") or MANAGER_PORT
-    return [*answering, settings["mycat_status_sql_port"], manager]
+    return [*answering, settings["mycat_status_sql_port"], manager_port(settings)]
+
+
+def manager_port(settings: Mapping[str, Any]) -> int:
+    """The manager port of the MyCat of a host, by the settings of its endpoint."""
+    return int(settings.get("mycat_status_manager_port") or MANAGER_PORT)
 
 
 def _until_it_listens(answering: Iterable[int]) -> str:

@@ -15,7 +15,7 @@ from ..mycat import java, wrapper_conf, xml_files
 from ..mycat.archive import Archive, version_in
 from ..readers import RefusalError, SettingError
 from . import mycat_loss
-from .endpoint import MANAGER_PORT, asking
+from .endpoint import MANAGER_PORT, asking, manager_port
 from .hosts import HostView
 from .managed import CREDENTIALS
 from .request import Refusals, Request
@@ -80,10 +80,7 @@ def asked(host: HostView) -> dict[str, Any]:
 def ports_of(host: HostView) -> list[int]:
     """The ports at which MyCat is to listen."""
     endpoint = host.settings["mycat_status"]
-    return [
-        endpoint["mycat_status_sql_port"],
-        endpoint.get("mycat_status_manager_port") or MANAGER_PORT,
-    ]
+    return [endpoint["mycat_status_sql_port"], manager_port(endpoint)]
 
 
 def check_sums(settings: Mapping[str, Any]) -> None:
@@ -141,7 +138,7 @@ def _needs(request: Request, host: HostView, sources: Sources) -> dict[str, Any]
         archives=list(_missing(files, own, settings, sources)),
         adopt=settings["mycat_adopt_home"],
         port=endpoint["mycat_status_sql_port"],
-        manager_port=endpoint.get("mycat_status_manager_port") or MANAGER_PORT,
+        manager_port=manager_port(endpoint),
         credentials_file=endpoint.get("mycat_status_credentials_file") or CREDENTIALS,
         endpoint_port=endpoint["mycat_status_port"],
         notice=mycat_loss.budget_of(asking(request, host)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..host import maintenance, snapshot
 from . import changes
 from .files import Role
 from .managed import (
@@ -25,14 +26,13 @@ _UNIT_FOLDER = "/etc/systemd/system/"
 #: What daemons and runs leave in folders of their own; nobody else has anything there.
 _TREES = {
     "haproxy": (RUN_FOLDER + "_haproxy",),
-    "keepalived": (RUN_FOLDER, STATE_FOLDER + "/history", STATE_FOLDER + "/moving"),
+    "keepalived": (RUN_FOLDER, STATE_FOLDER + "/history", maintenance.FOLDER),
     "mycat_status": ("/run/mycat_status",),
 }
 #: What runs leave besides the files of the roles.
 _NOTES = tuple(
     f"{STATE_FOLDER}/{name}" for name in ("maintenance", "update", "restart.json", "restart.lock")
 )
-_SNAPSHOT = STATE_FOLDER + "/snapshot"
 #: Packages that nobody but the role needs.
 _PACKAGES = {
     "haproxy": ("haproxy",),
@@ -65,7 +65,7 @@ def remains(
         own, within = _paths(role, settings.get(name) or {})
         absent += [path for path in own if path not in absent]
         folders += [path for path in within if path not in folders]
-    trees = [tree for name in roles for tree in _TREES[name]] + [_SNAPSHOT]
+    trees = [tree for name in roles for tree in _TREES[name]] + [snapshot.FOLDER]
     metrics = (settings.get("keepalived") or {}).get("keepalived_metrics_directory")
     return {
         "units": list(_units(roles, state, files)),

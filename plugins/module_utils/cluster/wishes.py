@@ -46,11 +46,14 @@ def read_wishes(
     verb = _verb(values)
     drain = drain_seconds(values, 0.0)
     if verb == REBALANCE:
-        return [_rebalance(members, drain, playing) for members in clusters]
+        known = list(clusters)
+        for members in known:
+            _ask_for_balancers(verb, members, playing)
+        return [Wish(verb, "", members, drain) for members in known]
     found: dict[str, Wish] = {}
     for host in dict.fromkeys(values[verb]):
         members = _cluster_of(verb, host, clusters, others)
-        _ask_for_all(verb, members, playing)
+        _ask_for_balancers(verb, members, playing)
         if members.name in found:
             raise SettingError(
                 verb,
@@ -61,20 +64,21 @@ def read_wishes(
     return list(found.values())
 
 
-def _rebalance(members: Members, drain: float, playing: Collection[str]) -> Wish:
-    _ask_for_all(REBALANCE, members, playing)
-    return Wish(REBALANCE, "", members, drain)
-
-
 def ask_for_all(variable: str, members: Members, playing: Collection[str], instead: str) -> None:
     """Raise SettingError where the play has not all hosts of a cluster; ``instead`` is what to do
     with the variable."""
-    away = [host for host in members.hosts if host not in playing]
+    what = f"hosts of the cluster {members.name}"
+    _refuse_absence(variable, what, members.hosts, playing, f"leave --limit out, and {instead}")
+
+
+def _refuse_absence(
+    variable: str, what: str, hosts: Iterable[str], playing: Collection[str], advice: str
+) -> None:
+    away = [host for host in hosts if host not in playing]
     if away:
         raise SettingError(
             variable,
-            f"needs all hosts of the cluster {members.name} in the play, and --limit leaves "
-            f"{', '.join(away)} out; leave --limit out, and {instead}",
+            f"needs all {what} in the play, and --limit leaves {', '.join(away)} out; {advice}",
         )
 
 
@@ -122,17 +126,12 @@ def _cluster_of(
     )
 
 
-def _ask_for_all(verb: str, members: Members, playing: Collection[str]) -> None:
+def _ask_for_balancers(verb: str, members: Members, playing: Collection[str]) -> None:
     if len(members.load_balancers) < 2 and verb != BACK:
         raise SettingError(
             verb,
             f"cannot be with {''.join(members.load_balancers)}, the only load balancer of the "
             f"cluster {members.name}: nobody could take its addresses over; add a second one",
         )
-    away = [host for host in members.load_balancers if host not in playing]
-    if away:
-        raise SettingError(
-            verb,
-            f"needs all load balancers of the cluster {members.name} in the play, and --limit "
-            f"leaves {', '.join(away)} out; leave --limit out",
-        )
+    what = f"load balancers of the cluster {members.name}"
+    _refuse_absence(verb, what, members.load_balancers, playing, "leave --limit out")

@@ -16,6 +16,9 @@ from typing import Any, Iterable, Mapping
 
 from .files import ABSENT, Attributes, Content, FileError, Place, folder_exists
 
+#: Where the last one is, unless told otherwise.
+FOLDER = "/var/lib/mycat_ha/snapshot"
+
 FILE = "snapshot.json"
 SCHEMA = 1
 # Bytes of one file, and of the snapshot. Configurations are a thousand times smaller.

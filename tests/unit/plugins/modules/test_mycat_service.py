@@ -17,7 +17,7 @@ from lab.mycat_archive import SCHEMA_XML
 def took_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Changes a file since the snapshot; says whether MyCat took it over, and what it was asked."""
     kept = tmp_path / "snapshot"
-    monkeypatch.setattr(mycat_service, "SNAPSHOT", str(kept))
+    monkeypatch.setattr(mycat_service.snapshot, "FOLDER", str(kept))
     asked: list[tuple[int, str]] = []
     monkeypatch.setattr(mycat_service.mycat, "reload", lambda *given: not asked.append(given))
 
