@@ -7,8 +7,11 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from .hosts import Host
+
+Result = TypeVar("Result")
 
 _PROBE = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
 
@@ -55,3 +58,13 @@ def measure(
             client.run("pkill", "-f", f"^{' '.join(_command(vip, seconds, every))}$", check=False)
         result = json.loads(probe.stdout.readline())
     return Outage(**{**result, "failures": tuple(result["failures"])})
+
+
+def measure_during(
+    client: Host, vip: str, work: Callable[[], Result], seconds: float = 300.0
+) -> tuple[Result, Outage]:
+    """Connect from ``client`` every 0.05 s until ``work`` has ended, for ``seconds`` at the most;
+    return what it returned, too."""
+    results: list[Result] = []
+    seen = measure(client, vip, lambda: results.append(work()), seconds, 0.05, True)
+    return results[0], seen

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from lab.hosts import await_, holders
-from lab.outage import measure
+from lab.outage import measure, measure_during
 
 from .hosts import (
     CLIENT,
@@ -87,7 +87,7 @@ def under_load(what: str, work: Callable[[], object]) -> None:
     """Say what a client lost while this went on."""
     await_up()
     begun = time.monotonic()
-    seen = measure(CLIENT, VIP, work, seconds=600, every=0.05, end_with_failure=True)
+    _result, seen = measure_during(CLIENT, VIP, work, 600)
     total = seen.connections_ok + seen.connections_failed
     print(f"{what}: lost {seen.connections_failed} of {total} connections in", end=" ")
     print(f"{time.monotonic() - begun:.0f} s, longest wait {seen.outage_s:.2f} s", flush=True)

@@ -61,6 +61,11 @@ def _unready(
     seen = watch(LOOK, begin)
     print(f"{what}: {seen.codes} in {LOOK:.0f} s, {seen.failed}", flush=True)
     print(f"    {seen.answers[-1].body['reason']}", flush=True)
+    _bring_back(mend)
+
+
+def _bring_back(mend: Callable[[], object]) -> None:
+    """Mend the database, and say when HAProxy has MyCat back."""
     mend()
     begun = time.monotonic()
     await_up()
@@ -95,7 +100,4 @@ def _lost(what: str, break_: Callable[[], object], mend: Callable[[], object]) -
     await_up()
     seen = watch(LOOK, break_)
     print(f"{what}: 503 after {seen.first(503)}; {seen.answers[-1].body['reason']}", flush=True)
-    mend()
-    begun = time.monotonic()
-    await_up()
-    print(f"    database back: UP {time.monotonic() - begun:.1f} s later", flush=True)
+    _bring_back(mend)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from lab.hosts import await_one_holder
-from lab.outage import measure
+from lab.outage import measure_during
 from lab.playbook import run_playbook
 
 PLAYBOOK = "playbooks/remove.yml"
@@ -73,16 +73,7 @@ def test_hosts_leave_then_the_whole_cluster_and_site_sets_it_up_again(
     assert {host: left(host) for host in leaving} == before
     assert all(before.values())
 
-    runs = []
-    seen = measure(
-        client,
-        vip,
-        lambda: runs.append(remove(mycat_ha_remove=names)),
-        300,
-        0.05,
-        end_with_failure=True,
-    )
-    (done,) = runs
+    done, seen = measure_during(client, vip, lambda: remove(mycat_ha_remove=names))
     print(seen, done.output)
     assert done.rc == 0, done.output
     assert f"goes on without {' and '.join(host.name for host in leaving)}" in done.said

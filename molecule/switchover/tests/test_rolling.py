@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from lab.haproxy import all_up
 from lab.hosts import CLIENT_LOGIN, await_
-from lab.outage import measure
+from lab.outage import measure_during
 from lab.playbook import disturb_playbook, kill_playbook, run_playbook
 
 PLAYBOOK = "playbooks/rolling_restart_mycat.yml"
@@ -46,9 +46,7 @@ def clean(mycats, lbs):
 
 def test_no_new_connection_fails_and_each_mycat_is_another(client, vip, mycats, holder, clean):
     before = [process(mycat) for mycat in mycats]
-    runs = []
-    seen = measure(client, vip, lambda: runs.append(restart()), 300, 0.05, end_with_failure=True)
-    (done,) = runs
+    done, seen = measure_during(client, vip, restart)
     print(seen, done.output)
     assert done.rc == 0, done.output
     assert (seen.connections_failed, seen.failures) == (0, ())
@@ -168,15 +166,11 @@ def test_a_mycat_that_does_not_come_up_ends_the_run_with_the_reason(
     server = "/usr/local/mycat/lib/mycat_standin.py"
     reason = "io.mycat.config.util.ConfigException: SelfCheck### schema TESTDB has no data node"
     first.run("sh", "-c", f"cp {server} {server}.good; echo 'exit(\"jvm 1 | {reason}\")' >{server}")
-    before, runs = process(second), []
+    before = process(second)
     try:
-        seen = measure(
-            *(client, vip, lambda: runs.append(restart(mycat_ha_mycat_start_seconds=15)), 300),
-            *(0.05, True),
-        )
+        done, seen = measure_during(client, vip, lambda: restart(mycat_ha_mycat_start_seconds=15))
     finally:
         first.run("sh", "-c", f"mv {server}.good {server}; systemctl restart mycat")
-    (done,) = runs
     assert done.rc == 2
     assert "mycat1: MyCat is not ready" in done.said
     assert f"s after its start: {reason}" in done.said

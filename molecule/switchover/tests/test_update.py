@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from lab.hosts import await_, await_one_holder, holders
-from lab.outage import measure
+from lab.outage import measure_during
 from lab.playbook import kill_playbook, run_playbook
 from lab.watch import Watch
 
@@ -57,10 +57,8 @@ def test_an_older_package_is_updated_host_by_host(client, vip, lbs, holder, pack
     assert f"main: {second.name}: {package} {newer}" in shown.said
     assert {version(lb, package) for lb in lbs} == {LOWER[package]}
 
-    runs = []
     with Watch(lbs, vip) as watch:
-        seen = measure(client, vip, lambda: runs.append(update()), 300, 0.05, True)
-    (done,) = runs
+        done, seen = measure_during(client, vip, update)
     print(watch.spans, seen, done.output)
     assert done.rc == 0, done.output
     assert {version(lb, package) for lb in lbs} == {newer}
@@ -98,12 +96,10 @@ def test_an_update_that_fails_ends_the_run_with_the_service_up(client, vip, lbs,
     second.run(
         "sh", "-c", "echo 'DPkg::Pre-Install-Pkgs {\"exit 7\";};' >/etc/apt/apt.conf.d/99fail"
     )
-    runs = []
     try:
-        seen = measure(client, vip, lambda: runs.append(update()), 300, 0.05, True)
+        done, seen = measure_during(client, vip, update)
     finally:
         second.run("rm", "/etc/apt/apt.conf.d/99fail")
-    (done,) = runs
     assert done.rc == 2
     assert f"FAILED {second.name}:" in done.said
     assert seen.connections_failed == 0, seen
@@ -120,10 +116,7 @@ def boot(host):
 
 def test_every_host_is_rebooted_in_its_turn(client, vip, lbs, mycats, holder):
     before = {host: boot(host) for host in (*lbs, *mycats)}
-    runs = []
-    reboot = lambda: runs.append(update(mycat_ha_reboot="yes"))  # noqa: E731
-    seen = measure(client, vip, reboot, 600, 0.05, True)
-    (done,) = runs
+    done, seen = measure_during(client, vip, lambda: update(mycat_ha_reboot="yes"), 600)
     print(seen, done.output)
     assert done.rc == 0, done.output
     assert all(boot(host) != began for host, began in before.items())

@@ -8,7 +8,7 @@ import pytest
 from lab.daemon import ready
 from lab.haproxy import all_up
 from lab.hosts import await_, await_one_holder, holders
-from lab.outage import measure
+from lab.outage import measure_during
 from lab.playbook import disturb_playbook, run_playbook
 
 FILE = "/var/lib/mycat_ha/maintenance"
@@ -58,19 +58,14 @@ def test_the_target_of_a_switch_over(client, vip, lbs, holder, standby):
 
 @pytest.mark.long
 def test_a_mycat_that_is_restarted(client, vip, lbs, mycats, holder):
-    runs = []
-
     def restart():
-        runs.append(
-            disturb_playbook(
-                "playbooks/rolling_restart_mycat.yml",
-                "TASK [mycat.ha.cluster : Do what they were drained for",
-                lambda: lose(mycats[0]),
-            )
+        return disturb_playbook(
+            "playbooks/rolling_restart_mycat.yml",
+            "TASK [mycat.ha.cluster : Do what they were drained for",
+            lambda: lose(mycats[0]),
         )
 
-    seen = measure(client, vip, restart, 300, 0.05, True)
-    (done,) = runs
+    done, seen = measure_during(client, vip, restart)
     print(seen, done.output)
     assert done.rc == 2, done.output
     assert f"{mycats[0].name}: " in done.said
@@ -88,20 +83,15 @@ def test_a_mycat_that_is_restarted(client, vip, lbs, mycats, holder):
 
 @pytest.mark.long
 def test_a_load_balancer_that_is_updated(client, vip, lbs, holder, standby):
-    runs = []
-
     def update():
-        runs.append(
-            disturb_playbook(
-                "playbooks/rolling_update.yml",
-                "TASK [mycat.ha.cluster : Update its packages]",
-                lambda: lose(standby),
-                haproxy_maxconn=4100,
-            )
+        return disturb_playbook(
+            "playbooks/rolling_update.yml",
+            "TASK [mycat.ha.cluster : Update its packages]",
+            lambda: lose(standby),
+            haproxy_maxconn=4100,
         )
 
-    seen = measure(client, vip, update, 300, 0.05, True)
-    (done,) = runs
+    done, seen = measure_during(client, vip, update)
     print(seen, done.output)
     assert done.rc == 2, done.output
     assert f"{standby.name}: " in done.said

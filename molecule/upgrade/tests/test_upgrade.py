@@ -12,8 +12,8 @@ from lab.daemon import instances, write
 from lab.earlier import unpack
 from lab.haproxy import servers
 from lab.hosts import Host, await_, await_one_holder
-from lab.outage import measure
-from lab.playbook import ROOT, kill_playbook, run_playbook
+from lab.outage import measure_during
+from lab.playbook import ROOT, Run, kill_playbook, run_playbook
 from lab.watch import Watch
 
 # The last version with a play for each role, and with its health endpoint in one file.
@@ -21,8 +21,8 @@ EARLIER = "c42aa85a07de2f3969695350ebdedd3cf3851a19"
 SITE = "playbooks/site.yml"
 DRAIN = "/run/mycat_status/drain"
 MAINTENANCE = "/run/mycat_ha/maintenance"
-# Seconds: the most that the load goes on, and between two new connections.
-LOAD, EVERY = 900, 0.05
+# Seconds: the most that the load goes on.
+LOAD = 900
 # Tasks, and the how manieth time site.yml begins them. Files are written and not in force yet: on a
 # MyCat, on the standby (twice, since the next run begins there), on the holder.
 KILLS = (
@@ -166,15 +166,13 @@ def test_an_upgrade_loses_no_connection_and_keeps_what_the_operator_set(
     write(standby, MAINTENANCE, "1\n")
     await_(lambda: all(draining(lb, "mycat2") for lb in lbs), LATE, "mycat2 drains")
     before = standing()
-    runs = []
 
-    def upgrade() -> None:
+    def upgrade() -> Run:
         # A standby in maintenance and a MyCat that drains are no redundancy.
-        runs.append(run_playbook(SITE, mycat_ha_allow_degraded=True))
+        return run_playbook(SITE, mycat_ha_allow_degraded=True)
 
     with Watch(lbs, vip, limit=LOAD) as watch:
-        outage = measure(client, vip, upgrade, LOAD, EVERY, end_with_failure=True)
-    (run,) = runs
+        run, outage = measure_during(client, vip, upgrade, LOAD)
     assert run.rc == 0, run.output
     assert standing() == before
     assert watch.owners == [before.holder]
@@ -186,15 +184,13 @@ def test_an_upgrade_that_is_killed_half_way_is_finished_by_the_next_run(
     former, standing, assert_taken_over, lbs, client, vip
 ):
     before = standing()
-    runs = []
 
-    def upgrade() -> None:
+    def upgrade() -> Run:
         for task, nth in KILLS:
             kill_playbook(SITE, task, nth)
-        runs.append(run_playbook(SITE))
+        return run_playbook(SITE)
 
-    outage = measure(client, vip, upgrade, LOAD, EVERY, end_with_failure=True)
-    (run,) = runs
+    run, outage = measure_during(client, vip, upgrade, LOAD)
     assert run.rc == 0, run.output
     assert standing() == before
     assert outage.connections_failed == 0, outage
