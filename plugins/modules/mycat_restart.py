@@ -126,19 +126,12 @@ from ansible_collections.mycat.ha.plugins.module_utils.host.restart import (
     TurnError,
 )
 
-READY = (200, 404)  # 404: ready, and draining
 NOTICED = 5.0  # seconds within which the endpoint sees that MyCat is gone
-
-
-def is_ready(port):
-    """Return whether the endpoint calls MyCat ready, draining or not."""
-    return endpoint.ask("127.0.0.1", port, 2.0)["code"] in READY
 
 
 def mycat_of(params, unit):
     """Return the MyCat of this host; ``unit`` is the one that is known to run it."""
-    pid_file = params["pid_file"] or f"{params['home']}/logs/mycat.pid"
-    return MyCat(params["home"], pid_file, unit or params["unit"])
+    return MyCat(params["home"], params["pid_file"], unit or params["unit"])
 
 
 def own_note(run):
@@ -176,17 +169,19 @@ def stop_and_start(params):
     note = own_note(params["run"])
     if note.state == DONE:
         return note, [], 0.0
-    began = time.monotonic()
+    began, port = time.monotonic(), params["endpoint_port"]
     mycat = mycat_of(params, note.unit)
-    if mycat.pid is None and not mycat.unit and is_ready(params["endpoint_port"]):
+    if mycat.pid is None and not mycat.unit and endpoint.is_ready(port):
         raise MyCatError(
             f"MyCat answers, but neither {mycat.pid_file} nor a unit tells who runs it; write its "
             "unit into mycat_ha_mycat_unit"
         )
     restart.write(Note(note.run, STOPPED, time.time() + 1, note.ours, note.unit, note.uid))
     killed = mycat.stop(params["stop_seconds"])
-    await_(lambda: not is_ready(params["endpoint_port"]), NOTICED, every=0.1)
-    mycat.start(params["start_seconds"], note.uid, lambda: is_ready(params["endpoint_port"]))
+    await_(lambda: not endpoint.is_ready(port), NOTICED, every=0.1)
+    mycat.start(
+        params["start_seconds"], note.uid, lambda: endpoint.is_ready(params["endpoint_port"])
+    )
     if note.ours:
         undrain()
     restart.write(note.over(DONE))
@@ -197,7 +192,9 @@ def stop_and_start(params):
 def give_back(params):
     """End the drain of a MyCat that is ready; return the note."""
     note = own_note(params["run"])
-    if not await_(lambda: is_ready(params["endpoint_port"]), params["start_seconds"], every=0.2):
+    if not await_(
+        lambda: endpoint.is_ready(params["endpoint_port"]), params["start_seconds"], every=0.2
+    ):
         said = endpoint.ask("127.0.0.1", params["endpoint_port"], 2.0)["reason"]
         raise MyCatError(f"MyCat is not ready within {params['start_seconds']:g} s: {said}")
     if note.ours:

@@ -111,15 +111,23 @@ by_hand:
   sample: false
 """
 
+import contextlib
 import os
+import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mycat.ha.plugins.module_utils.host import mycat_run as mycat
-from ansible_collections.mycat.ha.plugins.module_utils.host import snapshot
+from ansible_collections.mycat.ha.plugins.module_utils.host import (
+    draining,
+    endpoint,
+    mycat,
+    snapshot,
+)
 from ansible_collections.mycat.ha.plugins.module_utils.host.commands import CommandError, run
-from ansible_collections.mycat.ha.plugins.module_utils.host.draining import undrain
 from ansible_collections.mycat.ha.plugins.module_utils.host.files import FileError
+from ansible_collections.mycat.ha.plugins.module_utils.host.maintenance import await_
 from ansible_collections.mycat.ha.plugins.module_utils.mycat import reloading
+
+STOP_SECONDS = 90.0
 
 
 def argument_spec():
@@ -169,29 +177,47 @@ def takes_over(params):
                     return False
     except (OSError, KeyError, FileError):
         return False
-    return mycat.reload(params["manager_port"], params["credentials_file"])
+    return mycat.reload_config(params["manager_port"], params["credentials_file"])
 
 
-def change(params, result):
-    """Bring about what the options say. Raises ServiceError, CommandError, OSError."""
-    home, folder, port = params["home"], params["folder"], params["port"]
-    ran, drained = result["ran"], False
+def drain(params):
+    """Let the health endpoint say that MyCat drains; return whether it was this that did it."""
+    if not os.path.isdir(os.path.dirname(draining.FILE)):
+        return False
+    if not draining.drain("mycat.ha: a change of MyCat"):
+        return False
+    time.sleep(params["notice"])
+    await_(lambda: not draining.sessions(params["port"]), params["drain_seconds"], every=0.2)
+    return True
+
+
+def change(params, result, service):
+    """Bring about what the options say. Raises MyCatError, CommandError, OSError."""
+    home, drained = params["home"], result["ran"] and drain(params)
+
+    def is_ready():
+        endpoint_too = drained and params["endpoint_port"]
+        return mycat.greets(params["port"]) and (
+            not endpoint_too or endpoint.is_ready(params["endpoint_port"])
+        )
+
     try:
-        if ran:
-            drained = mycat.drain(port, params["notice"], params["drain_seconds"])
-        mycat.stop(home)
+        service.stop(STOP_SECONDS)
+        # It was no person who stopped it.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(mycat.STOPPED_MARK)
         if os.path.isdir(home) and not os.path.islink(home):
             if not params["adopt"]:
-                raise mycat.ServiceError(f"{home} is a directory, which is not replaced")
+                raise mycat.MyCatError(f"{home} is a directory, which is not replaced")
             result["former"] = renamed(home)
-        lead(home, folder)
+        lead(home, params["folder"])
         if params["started"]:
             run(["systemctl", "daemon-reload"], 60)
-            ready = params["endpoint_port"] if drained else 0
-            mycat.start(home, port, params["start_timeout"], ready)
+            run(["systemctl", "enable", "--quiet", mycat.USUAL_UNIT])
+            service.start(params["start_timeout"], None, is_ready)
     finally:
         if drained:
-            undrain()
+            draining.undrain()
 
 
 def main():
@@ -201,16 +227,17 @@ def main():
     there = os.path.realpath(home) if os.path.lexists(home) else ""
     result = {"changed": False, "former": there, "ran": False, "by_hand": False, "reloaded": False}
     try:
-        by_unit = mycat.unit_runs()
-        result["ran"] = by_unit or mycat.runs(home)
+        service = mycat.MyCat(home, unit=mycat.USUAL_UNIT)
+        by_unit = service.by_unit
+        result["ran"] = by_unit or service.pid is not None
         result["by_hand"] = result["ran"] and not by_unit
         settled = there == os.path.realpath(folder) and result["ran"] == params["started"]
         result["changed"] = not settled or bool(params["changed"])
         if result["changed"] and not module.check_mode:
             result["reloaded"] = settled and result["ran"] and takes_over(params)
             if not result["reloaded"]:
-                change(params, result)
-    except (mycat.ServiceError, CommandError) as error:
+                change(params, result, service)
+    except (mycat.MyCatError, CommandError) as error:
         module.fail_json(msg=str(error), **result)
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}", **result)

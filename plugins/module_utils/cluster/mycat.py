@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
 from ..haproxy.check_times import seconds
-from ..host.mycat_run import STOPPED_MARK
+from ..host.mycat import STOPPED_MARK
 from ..mycat import java, wrapper_conf, xml_files
 from ..mycat.archive import Archive, version_in
 from ..readers import RefusalError, SettingError

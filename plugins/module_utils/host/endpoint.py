@@ -17,6 +17,7 @@ from typing import Any
 from ..network.connection import Connection, NoAnswer
 
 _MOST = 65536
+_READY = (200, 404)  # 404: ready, and draining
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
 # Of xinetd and of a socket unit of systemd.
 _PORT = re.compile(r"^\s*(?:port\s*=|ListenStream=)\s*(\d+)\s*$", re.MULTILINE)
@@ -35,6 +36,11 @@ def ask(host: str, port: int, seconds: float) -> dict[str, Any]:
             return verdict(connection.rest(_MOST))
     except NoAnswer as problem:
         return {"code": None, "status": None, "level": None, "reason": str(problem)}
+
+
+def is_ready(port: int) -> bool:
+    """Whether the endpoint of this host calls MyCat ready, draining or not."""
+    return ask("127.0.0.1", port, 2.0)["code"] in _READY
 
 
 def why_nobody_listens(port: int, connected: Sequence[str]) -> str:

@@ -9,13 +9,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 
+from ..network import mysql
+from ..network.connection import NoAnswer
 from . import wrapper_log
 from .commands import CommandError, find, run
 from .maintenance import await_
@@ -23,6 +25,12 @@ from .processes import process_field, process_ids, unit_of
 
 USUAL_UNIT = "mycat.service"
 NO_UNIT = "none"
+#: There while somebody has stopped MyCat (role mycat).
+STOPPED_MARK = "/var/lib/mycat_ha/mycat_stopped"
+_HERE = "127.0.0.1"
+_MARKER = "-mycat-"
+_RELOAD_SECONDS = 20.0
+_ENDED = ("inactive", "failed", "")
 _SHOWN = "Id,LoadState,ActiveState,MainPID,PIDFile,ExecStart"
 _KILLED = 5.0  # seconds that a killed process may take to go
 
@@ -34,8 +42,8 @@ class MyCatError(Exception):
 class MyCat:
     """``unit`` is its unit, `NO_UNIT`, or empty: then it is found."""
 
-    def __init__(self, home: str, pid_file: str, unit: str = "") -> None:
-        self.control, self.pid_file = f"{home}/bin/mycat", pid_file
+    def __init__(self, home: str, pid_file: str = "", unit: str = "") -> None:
+        self.pid_file = pid_file or f"{home}/logs/mycat.pid"
         self.log = f"{home}/logs/wrapper.log"
         self._home, self.unit = home, ""
         if unit != NO_UNIT:
@@ -51,6 +59,17 @@ class MyCat:
                 return pid if b"/bin/./wrapper" in file.read(65536) else None
         except (OSError, ValueError):
             return None
+
+    @property
+    def by_unit(self) -> bool:
+        """Whether systemd runs it, or is about to start it again."""
+        return bool(self.unit) and _shown(self.unit).get("ActiveState", "") not in _ENDED
+
+    @property
+    def control(self) -> str:
+        """The control script that the archive brought; role mycat puts its own in its place."""
+        own = f"{self._home}/bin/mycat"
+        return f"{own}.orig" if os.path.exists(f"{own}.orig") else own
 
     @property
     def uid(self) -> int | None:
@@ -77,14 +96,12 @@ class MyCat:
         """Stop it; return whether it had to be killed. Raises MyCatError."""
         pid = self.pid
         members = _tree(pid) if pid else []
-        shown = _shown(self.unit) if self.unit else {}
-        by_unit = shown.get("ActiveState") in ("active", "activating", "deactivating")
         deadline = time.monotonic() + seconds
-        if by_unit and (not pid or shown.get("MainPID") in ("0", str(pid))):
+        if self.by_unit:
             _try([_systemctl(), "stop", self.unit], seconds)
-        elif pid:
+        if _left(members):
             # A unit that lost its process unlinks the pid file when it is started.
-            _try([self.control, "stop"], seconds, self.uid)
+            _try([self.control, "stop"], deadline - time.monotonic(), self.uid)
         if await_(lambda: not _left(members), deadline - time.monotonic(), every=0.1):
             return False
         for one in _left(members):
@@ -96,23 +113,44 @@ class MyCat:
 
     def start(self, seconds: float, uid: int | None, ready: Callable[[], bool]) -> None:
         """Start it, and wait until it is ready. Raises MyCatError."""
-        began, known = time.monotonic(), wrapper_log.size(self.log)
+        began, known, refused = time.monotonic(), wrapper_log.size(self.log), ""
         if self.unit:
-            _try([_systemctl(), "start", self.unit], seconds)
+            with contextlib.suppress(CommandError):
+                said = run([_systemctl(), "start", self.unit], seconds)
+                refused = said.err.strip() if said.code else ""
         else:
             _try([self.control, "start"], seconds, uid)
         while not ready():
-            complaint, age = self.complaint(known), time.monotonic() - began
-            if (complaint and self.pid is None) or age > seconds:
-                why = complaint or f"read {self.log}"
-                raise MyCatError(f"MyCat is not ready {age:.0f} s after its start: {why}")
+            age, ended = time.monotonic() - began, self.pid is None
+            why = wrapper_log.complaint(self.log, known, ended) or (refused if ended else "")
+            if why:
+                raise MyCatError(f"MyCat does not start: {why} ({self.log})")
+            if age > seconds:
+                raise MyCatError(
+                    f"MyCat is not ready {age:.0f} s after its start: read {self.log} and "
+                    "mycat.log beside it"
+                )
             time.sleep(0.2)
 
-    def complaint(self, known: int) -> str:
-        """What the wrapper's log says since its length was ``known`` of why MyCat does not run."""
-        text = wrapper_log.since(self.log, known)
-        found = re.findall(r"^.*?(\S*ConfigException\b.*)$", text, re.MULTILINE)
-        return f"{found[0].strip()[:300]} ({self.log})" if found else ""
+
+def greets(port: int) -> bool:
+    """Whether a MyCat greets at its SQL port."""
+    try:
+        return _MARKER in mysql.greeting(_HERE, port, 2)
+    except NoAnswer:
+        return False
+
+
+def reload_config(port: int, credentials_file: str) -> bool:
+    """Have MyCat read its XML files anew, by its manager ``port``; whether it did."""
+    try:
+        with open(credentials_file, encoding="utf-8") as file:
+            credentials = json.load(file)
+        user, password = str(credentials["user"]), str(credentials["password"])
+        mysql.query(_HERE, port, user, password, "reload @@config", _RELOAD_SECONDS)
+    except (OSError, ValueError, LookupError, TypeError, NoAnswer):
+        return False
+    return True
 
 
 def _systemctl() -> str:
@@ -153,6 +191,8 @@ def _try(command: list[str], seconds: float, uid: int | None = None) -> None:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
+                # With COLUMNS ps cuts its lines, and the script takes its own process for MyCat's.
+                env={name: value for name, value in os.environ.items() if name != "COLUMNS"},
                 timeout=max(seconds, 0.1),
                 check=False,
                 user=uid or None,

@@ -6,8 +6,15 @@
 from __future__ import annotations
 
 import os
+import re
 
 _MOST = 1 << 20
+# A start never survives these.
+_FATAL = re.compile(
+    r"\w*ConfigException: .*|Unrecognized VM option .*|Unable to start JVM.*"
+    r"|.*UnsupportedClassVersionError.*|.*Could not find or load main class.*"
+)
+_ANY = re.compile(r"\w*(?:Exception|Error): .*")
 
 
 def size(path: str) -> int:
@@ -26,3 +33,13 @@ def since(path: str, known: int) -> str:
             return file.read(_MOST).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def complaint(path: str, known: int, ended: bool) -> str:
+    """Why MyCat does not run, as far as the log says it since it had ``known`` bytes, else "".
+
+    A MyCat that has not ``ended`` may live with most errors.
+    """
+    text = since(path, known)
+    found = _FATAL.search(text) or (_ANY.search(text) if ended else None)
+    return found.group().strip()[:300] if found else ""

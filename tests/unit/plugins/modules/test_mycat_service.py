@@ -19,7 +19,9 @@ def took_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     kept = tmp_path / "snapshot"
     monkeypatch.setattr(mycat_service.snapshot, "FOLDER", str(kept))
     asked: list[tuple[int, str]] = []
-    monkeypatch.setattr(mycat_service.mycat, "reload", lambda *given: not asked.append(given))
+    monkeypatch.setattr(
+        mycat_service.mycat, "reload_config", lambda *given: not asked.append(given)
+    )
 
     def change(name: str, old: str, new: str, with_snapshot: bool = True):
         path = tmp_path / name

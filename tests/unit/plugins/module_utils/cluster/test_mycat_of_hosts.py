@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.hosts import HostView
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.mycat import Sources, asked
-from ansible_collections.mycat.ha.plugins.module_utils.host.mycat_run import STOPPED_MARK
+from ansible_collections.mycat.ha.plugins.module_utils.host.mycat import STOPPED_MARK
 from ansible_collections.mycat.ha.plugins.module_utils.mycat.archive import Archive
 from ansible_collections.mycat.ha.plugins.module_utils.mycat.xml_files import SCHEMA, SERVER
 from inventories import installed, lb, mycat, planned, refused, reset
