@@ -9,13 +9,15 @@ import yaml
 from lab.daemon import haproxy_unattended, instances, ready
 from lab.hosts import await_, holders
 from lab.outage import measure
-from lab.playbook import run_playbook
+from lab.playbook import ROOT, run_playbook
 from lab.watch import HANDOVER, Watch
 
 # The role's default.
 FAILOVER_BUDGET = 2.0
 # All start anew, and none is told by another.
 START = 4.0
+# What tells that the collection was ever on a host.
+LEFT = ROOT / "molecule/shared/left"
 KEEPALIVED = {"lb11": (2, 1), "lb12": (2, 2), "lb13": (2, 3)}
 
 
@@ -160,6 +162,33 @@ def test_restrict_closes_what_a_firewall_that_lets_all_in_leaves_open(
             assert client.query(vip, "select 1").stdout == "1\n"
     finally:
         mycat.run("ufw", "default", "deny", "incoming")
+
+
+def test_removal_closes_what_was_opened_and_leaves_nothing(homes, lbs, mycats, vips, firewalls):
+    asked = {
+        "mycat_ha_lb_group": "balancers",
+        "mycat_ha_mycat_group": "proxies",
+        "mycat_ha_firewall": "restrict",
+    }
+    hosts = (*lbs, *mycats)
+    installed = converge(mycat_ha_firewall="restrict")
+    assert installed.rc == 0, installed.output
+    try:
+        removed = run_playbook("playbooks/remove.yml", mycat_ha_remove="all", **asked)
+        assert removed.rc == 0, removed.output
+        look = LEFT.read_text()
+        left = {host.name: host.run("bash", "-c", look).stdout.strip() for host in hosts}
+        assert left == dict.fromkeys(left, "")
+        for host in (lbs[0], mycats[0]):
+            added = host.run("ufw", "show", "added").stdout.splitlines()
+            assert [line for line in added if line.startswith("ufw ")] == [], host.name
+        for when in ((), ("--permanent",)):
+            assert lbs[1].run("firewall-cmd", *when, "--list-rich-rules").stdout.strip() == ""
+    finally:
+        back = converge(mycat_ha_firewall="restrict")
+    assert back.rc == 0, back.output
+    for name, vip in vips.items():
+        await_(lambda v=vip: len(holders(lbs, v)) == 1, 20, f"one holds {name}")
 
 
 def forget_keepalived(lbs):
