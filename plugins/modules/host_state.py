@@ -177,6 +177,12 @@ reserved_ports:
   returned: always
   type: str
   sample: 8066,9066,48700
+links:
+  description: Links that the role keepalived has systemd-tmpfiles make, as for node_exporter.
+  returned: always
+  type: list
+  elements: str
+  sample: [/var/lib/prometheus/node-exporter/mycat_ha_vrrp.prom]
 firewall:
   description:
     - The C(kind) of firewall that is in force, V(firewalld), V(ufw), V(nftables) for a set of rules
@@ -441,6 +447,7 @@ def gather(params, login):
         "memory": state.memory(),
         "listeners": problems.part("listeners", lambda: listeners(params["ports"]), {}),
         "reserved_ports": problems.part("reserved_ports", state.reserved_ports, None),
+        "links": problems.part("links", state.links, []),
         "packages": problems.part("packages", installed, dict.fromkeys(params["packages"])),
         "versions": {name: problems.part(name, answer, None) for name, answer in versions.items()},
         "asked": {

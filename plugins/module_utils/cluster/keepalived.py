@@ -33,6 +33,7 @@ from .managed import (
     LIBEXEC,
     RUN_FOLDER,
     STATE_FOLDER,
+    metrics_link,
 )
 from .request import Cluster
 
@@ -387,6 +388,11 @@ def _needs(
         "keepalived",
         host,
         _context(host, settings, plan),
+        gone=[
+            link
+            for link in host.state.get("links") or ()
+            if link != metrics_link(settings["keepalived_metrics_directory"])
+        ],
         text=mine.text,
         first_text=first.hosts[host.name].text if first else "",
         own_vips=[vip for vip, home in plan.homes.items() if home == host.name],
@@ -439,7 +445,7 @@ def _context(
         "vips": list(plan.addresses),
         "instances": dict(plan.instances),
         "moved_by": dict(plan.moved_by),
-        "metrics_directory": settings["keepalived_metrics_directory"],
+        "metrics_link": metrics_link(settings["keepalived_metrics_directory"]),
         # What an operator's programs and raw lines need, nobody knows.
         "confined": not mine.programs and not list(raw_lines(settings)),
         "own_addresses": list(dict.fromkeys(link["address"] for link in links)),

@@ -47,3 +47,8 @@ ACCOUNTS = {
     "mycat": ("mycat",),
     "mycat_status": ("mycat_status",),
 }
+
+
+def metrics_link(directory: str | None) -> str:
+    """By which link node_exporter finds the metrics in a folder of its own; "" without one."""
+    return f"{directory}/mycat_ha_vrrp.prom" if directory else ""

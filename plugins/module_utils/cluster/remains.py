@@ -20,6 +20,7 @@ from .managed import (
     RUN_FOLDER,
     STATE_FOLDER,
     UNITS,
+    metrics_link,
 )
 
 _UNIT_FOLDER = "/etc/systemd/system/"
@@ -39,7 +40,6 @@ _PACKAGES = {
     "keepalived": ("keepalived",),
     "mycat_status": ("xinetd",),
 }
-_METRICS = "mycat_ha_vrrp.prom"
 #: Files that a module of their own installed, and what tells them from others' files.
 _FORMER = {
     "haproxy": (HAPROXY_CFG, r"^\s*description [0-9a-f]{16}$|mycat_ha"),
@@ -67,6 +67,7 @@ def remains(
         folders += [path for path in within if path not in folders]
     trees = [tree for name in roles for tree in _TREES[name]] + [snapshot.FOLDER]
     metrics = (settings.get("keepalived") or {}).get("keepalived_metrics_directory")
+    absent += {*filter(None, [metrics_link(metrics)]), *(state.get("links") or ())}
     return {
         "units": list(_units(roles, state, files)),
         "former": [
@@ -75,7 +76,7 @@ def remains(
         "trees": trees,
         "absent": [
             path
-            for path in [*absent, *([f"{metrics}/{_METRICS}"] if metrics else [])]
+            for path in absent
             if not path.startswith(tuple(f"{tree}/" for tree in trees)) and path not in trees
         ],
         # Deeper ones first.

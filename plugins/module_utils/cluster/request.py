@@ -40,18 +40,23 @@ class Request:
     sources: Mapping[str, Any] = field(default_factory=dict)
 
     def needs(
-        self, role: str, host: HostView, context: Mapping[str, Any], **more: Any
+        self,
+        role: str,
+        host: HostView,
+        context: Mapping[str, Any],
+        gone: Iterable[str] = (),
+        **more: Any,
     ) -> dict[str, Any]:
         """What a role needs of a host; ``context`` is what its templates get.
 
-        ``more`` goes with it: ``units`` that have to run, ``further`` changes that no list of files
-        shows, and whatever the role's tasks ask about.
+        ``gone`` are files of former settings. ``more`` goes with it: ``units`` that have to run,
+        ``further`` changes that no list of files shows, and whatever the role's tasks ask about.
         """
         files = self.roles[role].files({"ansible_managed": self.managed, **context})
         return {
             "name": host.name,
             "files": list(files.files),
-            "absent": list(files.absent),
+            "absent": [*files.absent, *gone],
             "runtime": self.roles[role].runtime(context),
             "packages": list(PACKAGES[role]),
             "further": [],

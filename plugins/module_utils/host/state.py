@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import pwd
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ from .problems import Problems
 from .processes import connected, listeners
 
 RESERVED_PORTS = "/proc/sys/net/ipv4/ip_local_reserved_ports"
+#: By it systemd-tmpfiles makes what keepalived's hook needs.
+STATE_TMPFILES = "/etc/tmpfiles.d/mycat_ha_state.conf"
+_LINK = re.compile(r"^L\+ (\S+)", re.MULTILINE)
 ENDPOINT_HOST = "127.0.0.1"
 STATEMENT = "show mycat_status"
 MOST_HASHED = 64 * 1024 * 1024  # bytes
@@ -105,6 +109,11 @@ def reserved_ports() -> str | None:
         return None
     # The kernel refuses to be asked for more than 4 MiB.
     return read_text(RESERVED_PORTS, most=65536).strip()
+
+
+def links() -> list[str]:
+    """Return ``links``. Raises OSError."""
+    return _LINK.findall(read_text(STATE_TMPFILES))
 
 
 def ask_vip(vip: Mapping[str, Any], login: Mapping[str, str] | None, seconds: float) -> str:

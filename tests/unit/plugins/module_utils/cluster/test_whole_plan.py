@@ -140,6 +140,18 @@ def test_what_a_load_balancer_asks_decides(haproxy: Any, kept: list[int]) -> Non
     assert listening(lost, "mycat1") == [48701, 48700]
 
 
+@pytest.mark.parametrize("directory", ["/srv/new", ""])
+def test_a_link_in_a_former_folder_of_metrics_goes(directory: str) -> None:
+    former, link = "/srv/old/mycat_ha_vrrp.prom", "/srv/new/mycat_ha_vrrp.prom"
+    hosts = [
+        replace(one, state={**one.state, "links": [former, link]})
+        for one in pair(keepalived_metrics_directory=directory)
+    ]
+    absent = planned(hosts).hosts["lb1"]["keepalived"]["absent"]
+    assert former in absent
+    assert (link in absent) is (not directory)
+
+
 def test_a_change_that_all_must_make_is_one_wave() -> None:
     hosts = installed(pair(), planned(pair()))
     vip = {"address": f"{VIP}/24", "virtual_router_id": 9}
