@@ -114,6 +114,7 @@ def boot(host):
     return host.run("cut", "--delimiter= ", "--fields=22", "/proc/1/stat").stdout
 
 
+@pytest.mark.long
 def test_every_host_is_rebooted_in_its_turn(client, vip, lbs, mycats, holder):
     before = {host: boot(host) for host in (*lbs, *mycats)}
     done, seen = measure_during(client, vip, lambda: update(mycat_ha_reboot="yes"), 600)
