@@ -177,8 +177,8 @@ reserved_ports:
   returned: always
   type: str
   sample: 8066,9066,48700
-links:
-  description: Links that the role keepalived has systemd-tmpfiles make, as for node_exporter.
+metrics_links:
+  description: The link that the role keepalived has systemd-tmpfiles make for node_exporter.
   returned: always
   type: list
   elements: str
@@ -340,7 +340,7 @@ from ansible_collections.mycat.ha.plugins.module_utils.host import (
 )
 from ansible_collections.mycat.ha.plugins.module_utils.host.background import in_background
 from ansible_collections.mycat.ha.plugins.module_utils.host.commands import run
-from ansible_collections.mycat.ha.plugins.module_utils.host.files import program_problem
+from ansible_collections.mycat.ha.plugins.module_utils.host.files import program_problem, read_text
 from ansible_collections.mycat.ha.plugins.module_utils.host.problems import Problems, iso
 from ansible_collections.mycat.ha.plugins.module_utils.host.processes import listeners
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived import history
@@ -447,7 +447,9 @@ def gather(params, login):
         "memory": state.memory(),
         "listeners": problems.part("listeners", lambda: listeners(params["ports"]), {}),
         "reserved_ports": problems.part("reserved_ports", state.reserved_ports, None),
-        "links": problems.part("links", state.links, []),
+        "metrics_links": problems.part(
+            "metrics_links", lambda: state.metrics_links(read_text(state.STATE_TMPFILES)), []
+        ),
         "packages": problems.part("packages", installed, dict.fromkeys(params["packages"])),
         "versions": {name: problems.part(name, answer, None) for name, answer in versions.items()},
         "asked": {

@@ -390,7 +390,7 @@ def _needs(
         _context(host, settings, plan),
         gone=[
             link
-            for link in host.state.get("links") or ()
+            for link in host.state.get("metrics_links") or ()
             if link != metrics_link(settings["keepalived_metrics_directory"])
         ],
         text=mine.text,

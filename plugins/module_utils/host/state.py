@@ -24,7 +24,7 @@ from .processes import connected, listeners
 RESERVED_PORTS = "/proc/sys/net/ipv4/ip_local_reserved_ports"
 #: By it systemd-tmpfiles makes what keepalived's hook needs.
 STATE_TMPFILES = "/etc/tmpfiles.d/mycat_ha_state.conf"
-_LINK = re.compile(r"^L\+ (\S+)", re.MULTILINE)
+_LINK = re.compile(r"^L\+ (\S+\.prom) ", re.MULTILINE)
 ENDPOINT_HOST = "127.0.0.1"
 STATEMENT = "show mycat_status"
 MOST_HASHED = 64 * 1024 * 1024  # bytes
@@ -111,9 +111,9 @@ def reserved_ports() -> str | None:
     return read_text(RESERVED_PORTS, most=65536).strip()
 
 
-def links() -> list[str]:
-    """Return ``links``. Raises OSError."""
-    return _LINK.findall(read_text(STATE_TMPFILES))
+def metrics_links(tmpfiles: str) -> list[str]:
+    """Return ``metrics_links`` as the text of STATE_TMPFILES has them."""
+    return _LINK.findall(tmpfiles)
 
 
 def ask_vip(vip: Mapping[str, Any], login: Mapping[str, str] | None, seconds: float) -> str:

@@ -31,6 +31,10 @@ from ansible_collections.mycat.ha.plugins.module_utils.cluster.plan import Resul
 from ansible_collections.mycat.ha.plugins.module_utils.cluster.request import Request
 from ansible_collections.mycat.ha.plugins.module_utils.haproxy.config_text import check_ports
 from ansible_collections.mycat.ha.plugins.module_utils.host.endpoint import ports_of
+from ansible_collections.mycat.ha.plugins.module_utils.host.state import (
+    STATE_TMPFILES,
+    metrics_links,
+)
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.config_test import masked
 from ansible_collections.mycat.ha.plugins.module_utils.keepalived.reader import parse
 from ansible_collections.mycat.ha.plugins.module_utils.settings import typed
@@ -201,6 +205,8 @@ def state(needs: Mapping[str, Any], holds: bool) -> dict[str, Any]:
             found["addresses"] = [
                 vip for one in found["keepalived"]["instances"] for vip in one["held"]
             ]
+        written = {row["path"]: row.get("content", "") for row in needs["keepalived"]["files"]}
+        found["metrics_links"] = metrics_links(written[STATE_TMPFILES])
     if "mycat_status" in needs:
         found["endpoint"] = {"code": 200, "status": "up", "level": "greeting", "reason": ""}
         written = {row["path"]: row.get("content", "") for row in needs["mycat_status"]["files"]}

@@ -55,8 +55,8 @@ def test_the_link_for_node_exporter_goes() -> None:
     link = "/var/lib/metrics/mycat_ha_vrrp.prom"
     assert link in left(LB, settings)["absent"]
     # The inventory may have it no more.
-    assert link in left(LB, links=[link])["absent"]
-    assert left(LB, settings, links=[link])["absent"].count(link) == 1
+    assert link in left(LB, metrics_links=[link])["absent"]
+    assert left(LB, settings, metrics_links=[link])["absent"].count(link) == 1
 
 
 def test_what_runs_is_stopped_who_watches_first() -> None:

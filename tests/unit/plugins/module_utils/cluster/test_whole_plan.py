@@ -141,15 +141,15 @@ def test_what_a_load_balancer_asks_decides(haproxy: Any, kept: list[int]) -> Non
 
 
 @pytest.mark.parametrize("directory", ["/srv/new", ""])
-def test_a_link_in_a_former_folder_of_metrics_goes(directory: str) -> None:
-    former, link = "/srv/old/mycat_ha_vrrp.prom", "/srv/new/mycat_ha_vrrp.prom"
-    hosts = [
-        replace(one, state={**one.state, "links": [former, link]})
-        for one in pair(keepalived_metrics_directory=directory)
-    ]
-    absent = planned(hosts).hosts["lb1"]["keepalived"]["absent"]
-    assert former in absent
-    assert (link in absent) is (not directory)
+def test_the_link_in_a_former_folder_of_metrics_goes(directory: str) -> None:
+    old = pair(keepalived_metrics_directory="/srv/old")
+    hosts = installed(old, planned(old))
+    link = ["/srv/old/mycat_ha_vrrp.prom"]
+    assert hosts[0].state["metrics_links"] == link
+    assert planned(hosts).run["waves"] == []
+    moved = planned(reset(hosts, pair(keepalived_metrics_directory=directory)))
+    assert set(link) <= set(moved.hosts["lb1"]["keepalived"]["absent"])
+    assert moved.run["waves"] == [["lb2"], ["lb1"]]
 
 
 def test_a_change_that_all_must_make_is_one_wave() -> None:
