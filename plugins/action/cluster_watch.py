@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -65,5 +66,14 @@ def _show(facts: Facts, every: float, path: str | None) -> None:
     refusal = write_report(report, path, every=every) if path else ""
     if refusal:
         raise AnsibleError(refusal)
-    for line in ("", f"{clock(report['started'])} UTC", *table(report)):
-        Display().display(line)
+    _display("\n".join(["", f"{clock(report['started'])} UTC", *table(report)]))
+
+
+def _display(text: str) -> None:
+    """Display a text whole: of a worker that ends in the middle Ansible would wait without end for
+    the lock of its queue."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        Display().display(text)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)

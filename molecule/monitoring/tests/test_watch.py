@@ -38,6 +38,7 @@ def test_what_goes_wrong_meanwhile_is_shown(holder, vip, mycats) -> None:
         looked = kill_playbook(STATUS, at, 2, signal.SIGINT, mycat_ha_watch=1)
     finally:
         lost.run("systemctl", "start", "mycat")
+    assert looked.rc == 99
     assert f"VIP {vip} on {holder.name}" in looked.output
 
 
