@@ -179,9 +179,7 @@ def stop_and_start(params):
     restart.write(Note(note.run, STOPPED, time.time() + 1, note.ours, note.unit, note.uid))
     killed = mycat.stop(params["stop_seconds"])
     await_(lambda: not endpoint.is_ready(port), NOTICED, every=0.1)
-    mycat.start(
-        params["start_seconds"], note.uid, lambda: endpoint.is_ready(params["endpoint_port"])
-    )
+    mycat.start(params["start_seconds"], note.uid, lambda: endpoint.is_ready(port))
     if note.ours:
         undrain()
     restart.write(note.over(DONE))
@@ -191,11 +189,9 @@ def stop_and_start(params):
 
 def give_back(params):
     """End the drain of a MyCat that is ready; return the note."""
-    note = own_note(params["run"])
-    if not await_(
-        lambda: endpoint.is_ready(params["endpoint_port"]), params["start_seconds"], every=0.2
-    ):
-        said = endpoint.ask("127.0.0.1", params["endpoint_port"], 2.0)["reason"]
+    note, port = own_note(params["run"]), params["endpoint_port"]
+    if not await_(lambda: endpoint.is_ready(port), params["start_seconds"], every=0.2):
+        said = endpoint.ask(endpoint.HERE, port, 2.0)["reason"]
         raise MyCatError(f"MyCat is not ready within {params['start_seconds']:g} s: {said}")
     if note.ours:
         undrain()

@@ -8,16 +8,15 @@ import pytest
 import yaml
 from lab.daemon import haproxy_unattended, instances, ready
 from lab.hosts import await_, holders
+from lab.leftovers import left
 from lab.outage import measure
-from lab.playbook import ROOT, run_playbook
+from lab.playbook import run_playbook
 from lab.watch import HANDOVER, Watch
 
 # The role's default.
 FAILOVER_BUDGET = 2.0
 # All start anew, and none is told by another.
 START = 4.0
-# What tells that the collection was ever on a host.
-LEFT = ROOT / "molecule/shared/left"
 KEEPALIVED = {"lb11": (2, 1), "lb12": (2, 2), "lb13": (2, 3)}
 
 
@@ -176,9 +175,7 @@ def test_removal_closes_what_was_opened_and_leaves_nothing(homes, lbs, mycats, v
     try:
         removed = run_playbook("playbooks/remove.yml", mycat_ha_remove="all", **asked)
         assert removed.rc == 0, removed.output
-        look = LEFT.read_text()
-        left = {host.name: host.run("bash", "-c", look).stdout.strip() for host in hosts}
-        assert left == dict.fromkeys(left, "")
+        assert {host.name: left(host) for host in hosts} == {host.name: [] for host in hosts}
         for host in (lbs[0], mycats[0]):
             added = host.run("ufw", "show", "added").stdout.splitlines()
             assert [line for line in added if line.startswith("ufw ")] == [], host.name

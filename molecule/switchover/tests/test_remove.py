@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from lab.hosts import await_one_holder
+from lab.leftovers import left
 from lab.outage import measure_during
 from lab.playbook import run_playbook
 
 PLAYBOOK = "playbooks/remove.yml"
-LEFT = Path(__file__).parents[2] / "shared/left"
 
 
 def remove(*options, **variables):
     return run_playbook(PLAYBOOK, *options, **variables)
-
-
-def left(host):
-    """What tells that the collection was ever on a host, and what of it runs."""
-    return host.run("bash", "-c", LEFT.read_text(encoding="utf-8")).stdout.split()
 
 
 @pytest.fixture

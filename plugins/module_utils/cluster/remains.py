@@ -67,7 +67,8 @@ def remains(
         folders += [path for path in within if path not in folders]
     trees = [tree for name in roles for tree in _TREES[name]] + [snapshot.FOLDER]
     metrics = (settings.get("keepalived") or {}).get("keepalived_metrics_directory")
-    absent += {*filter(None, [metrics_link(metrics)]), *(state.get("metrics_links") or ())}
+    links = [metrics_link(metrics), *(state.get("metrics_links") or ())]
+    absent += dict.fromkeys(filter(None, links))
     return {
         "units": list(_units(roles, state, files)),
         "former": [

@@ -16,6 +16,8 @@ from typing import Any
 
 from ..network.connection import Connection, NoAnswer
 
+#: Where a host asks its own.
+HERE = "127.0.0.1"
 _MOST = 65536
 _READY = (200, 404)  # 404: ready, and draining
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
@@ -40,7 +42,7 @@ def ask(host: str, port: int, seconds: float) -> dict[str, Any]:
 
 def is_ready(port: int) -> bool:
     """Whether the endpoint of this host calls MyCat ready, draining or not."""
-    return ask("127.0.0.1", port, 2.0)["code"] in _READY
+    return ask(HERE, port, 2.0)["code"] in _READY
 
 
 def why_nobody_listens(port: int, connected: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 # Copyright: mycat.ha maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stop and start the MyCat of a host, by its unit or by `bin/mycat`, each under a deadline.
+"""Stop, start and reload the MyCat of a host, by its unit or by `bin/mycat`, under a deadline.
 
 `bin/mycat stop` itself waits without end, and `start` ends with 0 whatever came of it.
 """

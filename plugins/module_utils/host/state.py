@@ -25,7 +25,6 @@ RESERVED_PORTS = "/proc/sys/net/ipv4/ip_local_reserved_ports"
 #: By it systemd-tmpfiles makes what keepalived's hook needs.
 STATE_TMPFILES = "/etc/tmpfiles.d/mycat_ha_state.conf"
 _LINK = re.compile(r"^L\+ (\S+\.prom) ", re.MULTILINE)
-ENDPOINT_HOST = "127.0.0.1"
 STATEMENT = "show mycat_status"
 MOST_HASHED = 64 * 1024 * 1024  # bytes
 
@@ -97,7 +96,7 @@ def ask_endpoint(wanted: int | None, ports: Sequence[int], seconds: float) -> di
     if not wanted:
         return None
     port = wanted if wanted in ports or not ports else ports[0]
-    said = endpoint.ask(ENDPOINT_HOST, port, seconds)
+    said = endpoint.ask(endpoint.HERE, port, seconds)
     if said["code"] is None and not listeners([port])[port]:
         said["reason"] += f"; {endpoint.why_nobody_listens(port, connected([port])[port])}"
     return said
